@@ -19,8 +19,8 @@ class Verdict(StrEnum):
 class Side(Word):
     """One side of a comparison: one value per trial, in the metric's base unit."""
 
-    build: str
-    """Key of the build."""
+    builds: tuple[str, ...]
+    """Keys of the builds, most recent last; one unless the baseline is a window of nights."""
     trials: tuple[str, ...]
     """Keys of the trials, in the order of `values`."""
     values: tuple[float, ...]
@@ -62,7 +62,7 @@ class Comparison(Word):
 
     @property
     def key(self) -> str:
-        sides = [self.baseline.build, self.contender.build]
+        sides = [self.baseline.builds, self.contender.builds]
         return digest([self.night, self.cell, self.metric, sides])
 
 
