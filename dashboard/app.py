@@ -1,0 +1,25 @@
+"""The dashboard: `streamlit run dashboard/app.py`."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from schema.documents import BadDocument
+from schema.session import SchemaError
+
+st.set_page_config(page_title="tailwatch", page_icon=":material/monitoring:", layout="wide")
+st.html(Path(__file__).with_name("style.css"))
+
+page = st.navigation(
+    [
+        st.Page("views/tonight.py", title="Tonight", default=True),
+        st.Page("views/series.py", title="Series", url_path="series"),
+        st.Page("views/compare.py", title="Compare", url_path="compare"),
+        st.Page("views/trial.py", title="Trial", url_path="trial"),
+    ],
+    position="top",
+)
+try:
+    page.run()
+except (SchemaError, BadDocument) as error:
+    st.error(str(error))

@@ -1,0 +1,177 @@
+"""Stored rows as the frames that charts draw. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+
+from dashboard.charts.series import Band
+from dashboard.colours import NOT_JUDGED
+from dashboard.units import interval, percent
+from schema.judgements import Comparison, Side, Verdict
+from schema.metrics import METRICS, Direction
+from schema.store.trials import TrialSummary
+from schema.store.values import Value
+from schema.trials import Arm, Request, Telemetry
+
+SPREADS = 3
+"""Half the height of a baseline band, in robust standard deviations."""
+_MAD_TO_SD = 1.4826  # of a normal distribution; Rousseeuw & Croux 1993
+_LEAST_FOR_A_BAND = 3
+_REFERENCES = {Arm.CONTROL, Arm.CONFIRM_BASELINE, Arm.RELEASE_BASELINE}
+_ARROWS = {Direction.LOWER: "↓", Direction.HIGHER: "↑"}
+
+
+def metric_label(name: str) -> str:
+    """`itl_p50 ↓`: the arrow points to where it is better."""
+    return f"{name} {_ARROWS[METRICS[name].direction]}"
+
+
+def changes(
+    found: Iterable[tuple[Comparison, Verdict | None]], min_change: Mapping[str, float]
+) -> pd.DataFrame:
+    """One row a metric for `charts.compare.forest`, in the order in which people read metrics.
+
+    Without a verdict a comparison is exploratory.
+    """
+    order = list(METRICS)
+    in_order = sorted(found, key=lambda own: order.index(own[0].metric))
+    return pd.DataFrame([_change(own, verdict, min_change) for own, verdict in in_order])
+
+
+def _change(
+    own: Comparison, verdict: Verdict | None, min_change: Mapping[str, float]
+) -> dict[str, object]:
+    low, high = own.interval or (np.nan, np.nan)
+    text = "no value" if own.change is None else percent(own.change)
+    if own.interval is not None:
+        text += f"  ({interval(own.interval)})"
+    return {
+        "metric": own.metric,
+        "label": metric_label(own.metric),
+        "change": np.nan if own.change is None else own.change,
+        "low": low,
+        "high": high,
+        "verdict": verdict or NOT_JUDGED,
+        "text": text,
+        "min_change": min_change.get(own.metric, np.nan),
+    }
+
+
+def points(values: Iterable[Value]) -> pd.DataFrame:
+    """One row a trial for `charts.series.series`, in the order given."""
+    rows = [
+        {
+            "night": own.night,
+            "date": own.date.isoformat(),
+            "build": own.build_name,
+            "arm": str(own.arm),
+            "replicate": own.replicate,
+            "trial": own.trial,
+            "value": own.value,
+        }
+        for own in values
+    ]
+    columns = ["night", "date", "build", "arm", "replicate", "trial", "value"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def baseline_band(points: pd.DataFrame) -> Band | None:
+    """Median and spread of the reference arms and of nightly trials before the newest night.
+
+    None where fewer than three trials make a baseline.
+    """
+    newest = points["night"].max()
+    earlier = (points["arm"] == Arm.NIGHTLY) & (points["night"] != newest)
+    values = points[points["arm"].isin(_REFERENCES) | earlier]["value"]
+    if len(values) < _LEAST_FOR_A_BAND:
+        return None
+    middle = float(values.median())
+    spread = SPREADS * _MAD_TO_SD * float((values - middle).abs().median())
+    return Band(middle=middle, low=middle - spread, high=middle + spread)
+
+
+def sides(baseline: Side, contender: Side, labels: Mapping[str, str]) -> pd.DataFrame:
+    """One row a trial for `charts.compare.strip`; `labels` describes trials by key."""
+    rows = [
+        {"side": name, "trial": trial, "label": labels.get(trial, trial), "value": value}
+        for name, side in (("baseline", baseline), ("contender", contender))
+        for trial, value in zip(side.trials, side.values, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=["side", "trial", "label", "value"])
+
+
+def requests(rows: Sequence[Request]) -> pd.DataFrame:
+    """When each request was scheduled, sent, first and last answered, s; NaN when it never was."""
+    return pd.DataFrame(
+        [
+            {
+                "index": row.index,
+                "scheduled_s": row.scheduled_s,
+                "sent_s": row.sent_s,
+                "first_s": row.event_s[0] if row.event_s else np.nan,
+                "last_s": row.event_s[-1] if row.event_s else np.nan,
+                "error": row.error,
+            }
+            for row in rows
+        ],
+        columns=["index", "scheduled_s", "sent_s", "first_s", "last_s", "error"],
+    )
+
+
+def gaps(rows: Sequence[Request]) -> pd.DataFrame:
+    """Time between successive tokens of each request that did not fail, s.
+
+    An event of k tokens gives k gaps of 1/k of its time, as the metric itl is defined.
+    """
+    parts = [_gaps(row) for row in rows if row.error is None and len(row.event_s) > 1]
+    return pd.concat(parts) if parts else pd.DataFrame(columns=["at_s", "gap_s", "request"])
+
+
+def _gaps(row: Request) -> pd.DataFrame:
+    tokens = np.diff(row.event_tokens)
+    each = np.diff(row.event_s) / np.maximum(tokens, 1)
+    return pd.DataFrame(
+        {
+            "at_s": np.repeat(row.event_s[1:], tokens),
+            "gap_s": np.repeat(each, tokens),
+            "request": row.index,
+        }
+    )
+
+
+def latencies(rows: Sequence[Request]) -> dict[str, pd.Series]:
+    """TTFT from sending, ITL between tokens, E2E from the scheduled moment; answered only, s."""
+    frame = requests([row for row in rows if row.error is None and row.event_s])
+    return {
+        "TTFT": frame["first_s"] - frame["sent_s"],
+        "ITL": gaps(rows)["gap_s"],
+        "E2E": frame["last_s"] - frame["scheduled_s"],
+    }
+
+
+def telemetry(rows: Iterable[Telemetry], devices: Mapping[str, str]) -> pd.DataFrame:
+    """Readings in time order; `devices` names cards by UUID. What was not available is NaN."""
+    frame = pd.DataFrame(
+        [
+            {
+                "at_s": row.at_s,
+                "device": devices.get(row.device, row.device),
+                "memory_bytes": row.memory_bytes,
+                "utilisation": row.utilisation,
+            }
+            for row in rows
+        ],
+        columns=["at_s", "device", "memory_bytes", "utilisation"],
+    )
+    numbers = {"memory_bytes": "float64", "utilisation": "float64"}
+    return frame.astype(numbers).sort_values("at_s")
+
+
+def window(launched_at: datetime, trial: TrialSummary) -> tuple[float, float] | None:
+    """When a trial measured, in seconds since its launch; None when it never did."""
+    if trial.started_at is None or trial.duration_s is None:
+        return None
+    began = (trial.started_at - launched_at).total_seconds()
+    return began, began + trial.duration_s

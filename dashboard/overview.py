@@ -1,0 +1,152 @@
+"""A night in one sentence, and its judgements in the order in which people need them. Pure."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from dashboard.units import percent
+from schema.judgements import Judgement, Verdict
+from schema.metrics import METRICS
+from schema.trials import TrialState
+
+_SPEED_UNITS = {"s", "tok/s", "req/s"}
+_ORDER = {name: place for place, name in enumerate(METRICS)}
+_MOST_NAMED = 2
+"""Cells that the headline names; the tables name all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Undecided:
+    """Metrics of one cell that share the reason for which nothing can be said."""
+
+    cell: str
+    metrics: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overview:
+    """What a night showed."""
+
+    headline: str
+    tone: str
+    """A verdict or a trial state: whichever colours the night."""
+    worse: tuple[Judgement, ...]
+    better: tuple[Judgement, ...]
+    undecided: tuple[Undecided, ...]
+    unchanged: tuple[Judgement, ...]
+
+
+def overview(
+    judgements: Sequence[Judgement], *, names: Mapping[str, str], trials: Mapping[TrialState, int]
+) -> Overview:
+    """`names` maps the key of every planned cell to its short name; `trials` counts by state."""
+    by_verdict: dict[Verdict, list[Judgement]] = defaultdict(list)
+    for judgement in judgements:
+        by_verdict[judgement.verdict].append(judgement)
+    worse = _by_cell(by_verdict[Verdict.REGRESSION])
+    better = _by_cell(by_verdict[Verdict.IMPROVEMENT])
+    unchanged = tuple(sorted(by_verdict[Verdict.NO_CHANGE], key=_reading_order))
+    undecided = _undecided(by_verdict[Verdict.INCONCLUSIVE])
+    headline, tone = _headline(worse, better, undecided, unchanged, names, trials)
+    return Overview(
+        headline=headline, tone=tone, worse=worse, better=better,
+        undecided=undecided, unchanged=unchanged,
+    )  # fmt: skip
+
+
+def short_names(slugs: Mapping[str, str]) -> dict[str, str]:
+    """What tells the cells apart: their slugs (by key) without the parts that all of them share."""
+    parts = {key: slug.split("/") for key, slug in slugs.items()}
+    shared = set(shared_parts(slugs))
+    if len(slugs) == 1:
+        return {key: f"{own[1]} {own[-1]}" for key, own in parts.items() if len(own) > 1} or {
+            **slugs
+        }
+    return {
+        key: " ".join(part for part in own if part not in shared) or "/".join(own)
+        for key, own in parts.items()
+    }
+
+
+def shared_parts(slugs: Mapping[str, str]) -> tuple[str, ...]:
+    """The parts of the slugs that every cell has, in order."""
+    parts = [slug.split("/") for slug in slugs.values()]
+    return tuple(part for part in parts[0] if all(part in own for own in parts)) if parts else ()
+
+
+def _headline(
+    worse: Sequence[Judgement],
+    better: Sequence[Judgement],
+    undecided: Sequence[Undecided],
+    unchanged: Sequence[Judgement],
+    names: Mapping[str, str],
+    trials: Mapping[TrialState, int],
+) -> tuple[str, str]:
+    if not sum(trials.values()):
+        return "Nothing ran", TrialState.FAILED
+    if worse:
+        return _moved(worse, names, _how_worse(worse)), Verdict.REGRESSION
+    if not trials.get(TrialState.VALID):
+        return "Nothing could be measured: no trial is valid", TrialState.FAILED
+    if better:
+        return f"Nothing got worse; {_moved(better, names, 'improved')}", Verdict.IMPROVEMENT
+    if undecided and not unchanged:
+        return "Nothing could be decided", Verdict.INCONCLUSIVE
+    if not unchanged:
+        return "Not judged yet", Verdict.INCONCLUSIVE
+    if undecided:
+        count = sum(len(row.metrics) for row in undecided)
+        left = "1 comparison is" if count == 1 else f"{count} comparisons are"
+        return f"Nothing got worse; {left} undecided", Verdict.NO_CHANGE
+    return "Nothing got worse", Verdict.NO_CHANGE
+
+
+def _moved(judgements: Sequence[Judgement], names: Mapping[str, str], how: str) -> str:
+    """`1 of 4 cells got slower: tiny-llama closed-4 (itl_p50 +8.2 %)`; cells keep their order."""
+    largest: dict[str, Judgement] = {}
+    for judgement in judgements:
+        cell = judgement.comparison.cell
+        largest[cell] = max(largest.get(cell, judgement), judgement, key=_size)
+    named = [
+        f"{names.get(cell, cell)} ({own.comparison.metric} {percent(own.comparison.change)})"
+        for cell, own in list(largest.items())[:_MOST_NAMED]
+    ]
+    more = f" and {len(largest) - _MOST_NAMED} more" if len(largest) > _MOST_NAMED else ""
+    total = max(len(names), len(largest))
+    cells = "cell" if total == 1 else "cells"
+    return f"{len(largest)} of {total} {cells} {how}: {', '.join(named)}{more}"
+
+
+def _size(judgement: Judgement) -> float:
+    return abs(judgement.comparison.change or 0.0)
+
+
+def _how_worse(worse: Sequence[Judgement]) -> str:
+    units = {METRICS[own.comparison.metric].unit for own in worse}
+    return "got slower" if units & _SPEED_UNITS else "got worse"
+
+
+def _undecided(judgements: Sequence[Judgement]) -> tuple[Undecided, ...]:
+    metrics: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for own in sorted(judgements, key=_reading_order):
+        metrics[own.comparison.cell, own.reason].append(own.comparison.metric)
+    return tuple(
+        Undecided(cell=cell, metrics=tuple(names), reason=reason)
+        for (cell, reason), names in metrics.items()
+    )
+
+
+def _by_cell(judgements: Sequence[Judgement]) -> tuple[Judgement, ...]:
+    """Cells with the largest change first, each with its metrics in reading order."""
+    largest: dict[str, float] = defaultdict(float)
+    for own in judgements:
+        cell = own.comparison.cell
+        largest[cell] = max(largest[cell], _size(own))
+    return tuple(
+        sorted(judgements, key=lambda own: (-largest[own.comparison.cell], *_reading_order(own)))
+    )
+
+
+def _reading_order(judgement: Judgement) -> tuple[str, int]:
+    return judgement.comparison.cell, _ORDER.get(judgement.comparison.metric, len(_ORDER))

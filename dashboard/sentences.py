@@ -1,0 +1,158 @@
+"""What the pages say in words. Pure."""
+
+import shlex
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from dashboard.units import NONE, duration, interval, pair, percent, probability, quantity
+from schema.cells import Cell
+from schema.judgements import Comparison
+from schema.metrics import METRICS
+from schema.nights import Night, NightKind
+from schema.store.trials import TrialFacts, TrialSummary
+from schema.store.values import Value
+from schema.trials import Host, TrialState
+
+NO_NIGHTS = (
+    "No night is recorded yet. Run `make demo` to measure two builds of vLLM on this machine, "
+    "or start the DAG `nightly`; this page shows the night as soon as its plan is made."
+)
+HOW_TO_READ = """
+- **A point is a trial**: one execution of the cell on a fresh engine launch. Requests of one trial
+  share a server, so they count as one observation, not as hundreds.
+- **Change** is the Hodges-Lehmann shift relative to the baseline: the median of all differences
+  between a contender trial and a baseline trial. Its **interval** is exact and assumes no shape.
+- **p** is the exact two-sided Mann-Whitney p: how often samples of one and the same build would
+  look at least this different. **Least p** is the smallest value these sizes can give; where it
+  is above alpha nothing can be concluded, and more trials are the only remedy.
+- **Adjusted p** accounts for all comparisons of the night.
+- **Verdict**: a regression or an improvement is significant *and* at least as large as the policy's
+  smallest change that matters (the grey zone). *No change* is a finding. *Inconclusive* is not: it
+  says that the data cannot answer, and why.
+"""
+
+
+def builds_line(night: Night, trials: Sequence[TrialSummary]) -> str:
+    """Who was set against whom, where."""
+    contenders = ", ".join(night.contenders)
+    if night.kind is NightKind.RELEASE:
+        builds = f"{', '.join(night.baselines)} → {contenders}"
+    else:
+        builds = f"{contenders} against the nights before"
+    hosts = sorted({own.host for own in trials})
+    return f"{builds} · {'host ' + ', '.join(hosts) if hosts else 'no host yet'}"
+
+
+def trials_line(
+    night: Night, trials: Sequence[TrialSummary], launches: int, policies: Sequence[str]
+) -> str:
+    """How much ran and what judged it."""
+    states = Counter(own.state for own in trials)
+    counted = ", ".join(f"{states[state]} {state}" for state in TrialState)
+    ended = f"{launches} launches, {night.launches} planned"
+    judged = f"policy {', '.join(policies)}" if policies else "no policy has judged it"
+    return f"{len(trials)} trials: {counted} · {ended} · {judged}"
+
+
+def labels(values: Sequence[Value]) -> dict[str, str]:
+    """`2026-11-21, vllm 0.32.0, nightly #3` for the trial of each value, by key."""
+    return {
+        own.trial: f"{own.night[:10]}, {own.build_name}, {own.arm} #{own.replicate}"
+        for own in values
+    }
+
+
+def sizes(found: Comparison) -> str:
+    return f"{len(found.baseline.values)} v {len(found.contender.values)}"
+
+
+def comparison_facts(found: Comparison) -> dict[str, str]:
+    """The figures of one comparison, named."""
+    unit = METRICS[found.metric].unit
+    return {
+        "Median": pair(found.baseline.median, found.contender.median, unit),
+        "Change": percent(found.change),
+        f"Interval, {found.confidence * 100:.1f} %": interval(found.interval),
+        "Trials": sizes(found),
+        "p, exact": probability(found.p),
+        "Least p": probability(found.least_p),
+        "Adjusted p": probability(found.p_adjusted),
+        "Comparisons in the family": str(found.family_size or NONE),
+    }
+
+
+def metric_line(name: str) -> str:
+    """What a metric is and which way is better."""
+    metric = METRICS[name]
+    return f"{name}: {metric.definition}; {metric.direction} is better"
+
+
+def side_names(found: Comparison, builds: Mapping[str, str]) -> dict[str, str]:
+    """`baseline: vllm 0.31.0`; `builds` names builds by key."""
+    return {
+        side: f"{side}: " + ", ".join(dict.fromkeys(builds.get(key, key) for key in own.builds))
+        for side, own in (("baseline", found.baseline), ("contender", found.contender))
+    }
+
+
+def cells_line(cells: Sequence[Cell], shared: Sequence[str]) -> str:
+    """What all the cells have in common, since tables name only what tells them apart."""
+    count = f"{len(cells)} {'cell' if len(cells) == 1 else 'cells'}"
+    return f"{count}, all of them {' · '.join(shared)}" if shared else count
+
+
+def trial_facts(facts: TrialFacts) -> dict[str, str]:
+    """What ran, where and when."""
+    own, launch = facts.summary, facts.launch
+    warm = {True: "warm", False: "cold", None: "not known"}[launch.caches_warm]
+    took = duration(own.duration_s)
+    return {
+        "Cell": own.cell_slug,
+        "Build": f"{own.build_name}, {facts.build.artefact} {facts.build.digest}",
+        "Source commit": facts.build.source_commit or "not known",
+        "Arm": f"{own.arm} #{own.replicate}, attempt {own.attempt}",
+        "Seed": str(facts.seed),
+        "Launched": f"{launch.started_at:%Y-%m-%d %H:%M:%S} UTC",
+        "Measured for": took,
+        "Engine start": f"{duration(launch.startup_s)}, compilation caches {warm}",
+        "Overhead": duration(launch.overhead_s),
+    }
+
+
+def host_facts(host: Host) -> dict[str, str]:
+    """A machine, as far as it can change a measurement."""
+    facts = {
+        "Host": host.name,
+        "Fingerprint": host.fingerprint,
+        "Driver, CUDA": f"{host.driver or 'none'}, {host.cuda or 'none'}",
+        "CPU": f"{host.cpu}, {host.cores} cores, {quantity(host.memory_bytes, 'B')}",
+        "Kernel, Python": f"{host.kernel}, {host.python}",
+    }
+    for index, card in enumerate(host.cards):
+        limit = "" if card.power_limit_w is None else f", {card.power_limit_w:g} W"
+        memory = quantity(card.memory_bytes, "B")
+        facts[f"GPU {index}"] = f"{card.name}, {memory}{limit}, {card.uuid}"
+    return facts
+
+
+def trial_headline(facts: TrialFacts) -> tuple[str, list[str]]:
+    """State first, then why, then what it was."""
+    own = facts.summary
+    meaning = {
+        TrialState.VALID: "its numbers enter the samples",
+        TrialState.INVALID: "it ended, but a check failed: its numbers are kept and never used",
+        TrialState.FAILED: "it did not end: there are no numbers",
+    }
+    lines = [own.reason] if own.reason else []
+    if own.replaced:
+        lines.append("A later attempt at this replicate is valid and takes its place.")
+    lines.append(f"{own.build_name} · {own.cell_slug} · night {own.night}")
+    return f"{own.state.capitalize()}: {meaning[own.state]}", lines
+
+
+def command_text(command: Sequence[str], environment: Mapping[str, str]) -> str:
+    """What was started, as one would type it: variables, then a line an option."""
+    variables = [f"{name}={shlex.quote(value)}" for name, value in sorted(environment.items())]
+    words = [shlex.quote(word) for word in command]
+    options = " ".join(words).replace(" --", " \\\n    --")
+    return " \\\n".join([*variables, options])

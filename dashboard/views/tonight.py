@@ -1,0 +1,71 @@
+"""Tonight: one sentence, then what got worse, better, undecided, failed and stayed."""
+
+import streamlit as st
+
+from dashboard import markup, queries, sentences, tables
+from dashboard.address import choice
+from dashboard.overview import overview, shared_parts, short_names
+
+recorded = queries.nights()
+if not recorded:
+    st.info(sentences.NO_NIGHTS)
+    st.stop()
+
+left, right = st.columns([3, 1.25], gap="large")
+with right:
+    chosen = choice("Night", {own.name: own.name for own in recorded}, "night")
+summary = next(own for own in recorded if own.name == chosen)
+night = queries.night(chosen)
+slugs = {cell.key: cell.slug for cell in night.plan.cells}
+names = short_names(slugs)
+seen = overview(night.judgements, names=names, trials=summary.trials)
+with left:
+    lines = [
+        sentences.builds_line(night.plan, night.trials),
+        sentences.trials_line(
+            night.plan,
+            night.trials,
+            summary.launches,
+            sorted({own.policy for own in night.judgements}),
+        ),
+        sentences.cells_line(night.plan.cells, shared_parts(slugs)),
+        *[f"{own.author} noted: {own.text}" for own in night.annotations],
+    ]
+    st.html(markup.headline(seen.headline, tone=seen.tone, below=lines))
+
+st.subheader("Got worse", anchor="worse")
+if seen.worse:
+    st.html(tables.changes(seen.worse, names, name="got worse"))
+else:
+    st.caption("No metric of any cell is known to be worse.")
+
+st.subheader("Got better", anchor="better")
+if seen.better:
+    st.html(tables.changes(seen.better, names, name="got better"))
+else:
+    st.caption("No metric of any cell is known to be better.")
+
+st.subheader("Could not be decided", anchor="undecided")
+if seen.undecided:
+    st.html(tables.undecided(seen.undecided, names, chosen))
+else:
+    st.caption("Every comparison could be decided." if night.judgements else "Nothing was judged.")
+
+failed = [own for own in night.trials if own.state != "valid"]
+st.subheader("Failed", anchor="failed")
+if failed:
+    st.html(tables.trials(failed, names, name="failed"))
+if night.unmeasured:
+    st.html(tables.unmeasured(night.unmeasured))
+if not failed and not night.unmeasured:
+    st.caption("Every planned cell was measured, and every trial is valid.")
+
+with st.expander(f"No change: {len(seen.unchanged)} comparisons"):
+    if seen.unchanged:
+        st.html(tables.changes(seen.unchanged, names, name="no change"))
+    else:
+        st.caption("No comparison ended with this verdict.")
+with st.expander(f"All {len(night.trials)} trials"):
+    st.html(tables.trials(night.trials, names, name="all trials"))
+with st.expander("How to read this"):
+    st.markdown(sentences.HOW_TO_READ)

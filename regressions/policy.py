@@ -1,0 +1,65 @@
+"""The policy: what it takes to call something a change."""
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, field_validator
+
+from schema.documents import read_yaml
+from schema.metrics import METRICS
+from schema.words import Word, digest
+
+DEFAULT_POLICY = Path(__file__).parents[1] / "policies" / "default.yaml"
+
+JUDGED = tuple(metric.name for metric in METRICS.values() if metric.judged)
+
+
+def _judged(name: str) -> str:
+    if name in JUDGED:
+        return name
+    if name in METRICS:
+        raise ValueError("is kept and shown, but not judged; leave it out")
+    close = get_close_matches(name, JUDGED, n=1)
+    raise ValueError(f"is not a metric{f'; did you mean {close[0]}?' if close else ''}")
+
+
+JudgedMetric = Annotated[str, AfterValidator(_judged)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Policy(Word):
+    """One reviewed set of thresholds. There are no defaults: a file says all of them."""
+
+    alpha: Share
+    """Two-sided p at most this for one metric alone."""
+    q: Share
+    """False discovery rate over a night."""
+    confidence: Share
+    """Of the intervals shown."""
+    min_trials: int = Field(ge=2)
+    """Valid trials a side below which nothing is concluded."""
+    baseline_nights: int = Field(ge=1)
+    """How many earlier nights a nightly is set against."""
+    min_change: dict[JudgedMetric, Share]
+    """Least relative change that matters, for every judged metric."""
+    exact: tuple[JudgedMetric, ...]
+    """Metrics without noise, where a repeated difference needs no test."""
+
+    @field_validator("min_change")
+    @classmethod
+    def _every_judged_metric_has_one(cls, changes: dict[str, float]) -> dict[str, float]:
+        missing = [name for name in JUDGED if name not in changes]
+        if missing:
+            raise ValueError(f"says nothing about {', '.join(missing)}")
+        return changes
+
+    @property
+    def key(self) -> str:
+        """Hash of the content: comments and order do not change it."""
+        return digest(self.model_dump(mode="json") | {"exact": sorted(self.exact)})
+
+
+def read_policy(path: Path = DEFAULT_POLICY) -> Policy:
+    """The policy in a file; raises schema.documents.BadDocument with every mistake in it."""
+    return read_yaml(path, Policy)

@@ -1,0 +1,37 @@
+"""How figures read in the reasons and warnings of a judgement."""
+
+from schema.judgements import Comparison
+
+
+def figure(p: float) -> str:
+    """Two significant digits: 0.10, 0.0079."""
+    return f"{p:#.2g}"
+
+
+def percent(change: float) -> str:
+    """+4.2 %, never -0.0 %."""
+    return f"{round(100 * change, 1) + 0.0:+.1f} %"
+
+
+def size(change: float) -> str:
+    """A threshold or a width: 3 %, 7.5 %."""
+    return f"{round(100 * change, 1):g} %"
+
+
+def sizes(comparison: Comparison) -> str:
+    """5 v 5, baseline first."""
+    return f"{len(comparison.baseline.values)} v {len(comparison.contender.values)}"
+
+
+def counted(count: int, noun: str) -> str:
+    """1 cell, 2 cells."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def effect(comparison: Comparison) -> str:
+    """+10.1 % (96.8 % interval +8.9 % to +11.3 %), p 0.0079."""
+    text = "" if comparison.change is None else percent(comparison.change)
+    if comparison.interval:
+        low, high = comparison.interval
+        text += f" ({size(comparison.confidence)} interval {percent(low)} to {percent(high)})"
+    return text if comparison.p is None else f"{text}, p {figure(comparison.p)}".lstrip(", ")

@@ -1,0 +1,107 @@
+"""NVIDIA cards through NVML. A field the card does not support is None, never 0."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import pynvml
+
+from schema.trials import Card, Telemetry
+
+T = TypeVar("T")
+
+SLOWING = 0x4 | 0x8 | 0x20 | 0x40 | 0x80
+"""Clock event reasons that slow a card down: power cap, hardware slowdown, thermal, power brake."""
+
+
+@contextlib.contextmanager
+def nvml() -> Iterator[bool]:
+    """Whether NVML is there; initialised inside. Nested uses are cheap, the outermost is not."""
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _get(function: Callable[..., T], *arguments: Any) -> T | None:
+    try:
+        return function(*arguments)
+    except pynvml.NVMLError:
+        return None
+
+
+def _text(value: str | bytes | None) -> str | None:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def describe() -> tuple[tuple[Card, ...], str | None, str | None]:
+    """(cards, driver version, CUDA version of the driver); no cards without a driver."""
+    with nvml() as there:
+        if not there:
+            return (), None, None
+        handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
+        cuda = _get(pynvml.nvmlSystemGetCudaDriverVersion)
+        version = None if cuda is None else f"{cuda // 1000}.{cuda % 1000 // 10}"
+        driver = _text(_get(pynvml.nvmlSystemGetDriverVersion))
+        return tuple(_card(handle) for handle in handles), driver, version
+
+
+def _card(handle: Any) -> Card:
+    limit = _get(pynvml.nvmlDeviceGetEnforcedPowerLimit, handle)
+    clock = _get(pynvml.nvmlDeviceGetMaxClockInfo, handle, pynvml.NVML_CLOCK_SM)
+    ecc = _get(pynvml.nvmlDeviceGetEccMode, handle)
+    return Card(
+        uuid=_text(pynvml.nvmlDeviceGetUUID(handle)) or "",
+        name=_text(pynvml.nvmlDeviceGetName(handle)) or "",
+        memory_bytes=int(pynvml.nvmlDeviceGetMemoryInfo(handle).total),
+        power_limit_w=None if limit is None else limit / 1e3,
+        sm_clock_max_hz=None if clock is None else clock * 1e6,
+        ecc=None if ecc is None else bool(ecc[0]),
+    )
+
+
+def processes(uuids: tuple[str, ...]) -> dict[str, list[int]]:
+    """Process ids that compute on each card now. Inside a container these may be the host's ids."""
+    with nvml() as there:
+        if not there:
+            return {}
+        found = {}
+        for uuid in uuids:
+            handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
+            running = _get(pynvml.nvmlDeviceGetComputeRunningProcesses, handle) or []
+            found[uuid] = [int(process.pid) for process in running]
+        return found
+
+
+def read(uuids: tuple[str, ...], at_s: float) -> list[Telemetry]:
+    """One reading of each card."""
+    if not uuids:
+        return []
+    with nvml() as there:
+        return [_reading(uuid, at_s) for uuid in uuids] if there else []
+
+
+def _reading(uuid: str, at_s: float) -> Telemetry:
+    handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
+    memory = _get(pynvml.nvmlDeviceGetMemoryInfo, handle)
+    busy = _get(pynvml.nvmlDeviceGetUtilizationRates, handle)
+    power = _get(pynvml.nvmlDeviceGetPowerUsage, handle)
+    energy = _get(pynvml.nvmlDeviceGetTotalEnergyConsumption, handle)
+    clock = _get(pynvml.nvmlDeviceGetClockInfo, handle, pynvml.NVML_CLOCK_SM)
+    heat = _get(pynvml.nvmlDeviceGetTemperature, handle, pynvml.NVML_TEMPERATURE_GPU)
+    return Telemetry(
+        at_s=at_s,
+        device=uuid,
+        memory_bytes=None if memory is None else int(memory.used),
+        utilisation=None if busy is None else busy.gpu / 100,
+        power_w=None if power is None else power / 1e3,
+        energy_j=None if energy is None else energy / 1e3,
+        sm_clock_hz=None if clock is None else clock * 1e6,
+        temperature_c=None if heat is None else float(heat),
+        throttle_reasons=_get(pynvml.nvmlDeviceGetCurrentClocksEventReasons, handle),
+    )

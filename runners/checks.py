@@ -1,0 +1,149 @@
+"""Checks a trial must pass before its numbers may be believed. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from runners.client import Window
+from runners.engines.adapter import Counters
+from runners.measures import latencies, percentile
+from runners.workload import Draft
+from schema.cells import Gpu
+from schema.trials import Check
+
+FAILED_SHARE = 0.01
+"""Failed requests above this share make a trial invalid."""
+AGREEMENT = 0.03
+"""Largest relative difference between the client's and the engine's own mean."""
+TTFT_PATH_S = {Gpu.CPU: 0.010}
+"""The engine's TTFT starts when its front end has parsed the request. On a CPU host the front end
+shares the cores with the engine, so accepting, parsing and writing back cost up to this much."""
+GPU_TTFT_PATH_S = 0.005
+ITL_PATH_S = 0.0002
+"""Resolution of the comparison of means of gaps."""
+LAG_S = {Gpu.CPU: 0.010}
+GPU_LAG_S = 0.002
+"""Limit of the 99th percentile of the client loop's lateness."""
+FOREIGN_CPU = 0.25
+"""Share of a CPU host's cores that others may use while it is measured."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What the checks look at."""
+
+    drafts: Sequence[Draft]
+    window: Window
+    before: Counters
+    after: Counters
+    gpu: Gpu
+    throttle_reasons: int
+    """OR of NVML's clock event reasons that slow a card down; 0 without a GPU."""
+    foreign_cpu: float | None
+    """Share of the cores used by processes that are neither engine nor client."""
+    warm: bool
+    """Whether two successive warm-up windows agreed."""
+
+
+def check(evidence: Evidence) -> tuple[Check, ...]:
+    """Every check, passed or not, with what was observed and its limit."""
+    found = [
+        _failures(evidence),
+        _tokens(evidence),
+        _cache_hits(evidence),
+        _warmed_up(evidence),
+        _lag(evidence),
+        _throttling(evidence),
+        *_agreements(evidence),
+    ]
+    if evidence.gpu is Gpu.CPU and evidence.foreign_cpu is not None:
+        found.append(
+            _at_most("foreign_cpu", evidence.foreign_cpu, FOREIGN_CPU, "1", "others on this host")
+        )
+    return tuple(found)
+
+
+def reason(checks: Sequence[Check]) -> str | None:
+    """Why a trial is invalid, or None."""
+    failed = [f"{c.name}: {c.note}" if c.note else c.name for c in checks if not c.passed]
+    return "; ".join(failed) or None
+
+
+def delta(after: float | None, before: float | None) -> float | None:
+    """What a counter gained; None where the engine has no such counter."""
+    return None if after is None else after - (before or 0.0)
+
+
+def mean_since(
+    sums: tuple[float | None, float | None], counts: tuple[float | None, float | None]
+) -> float | None:
+    """Mean of a histogram over a window from its (after, before) sums and counts."""
+    total, number = delta(*sums), delta(*counts)
+    return total / number if total is not None and number else None
+
+
+def _at_most(name: str, observed: float, limit: float, unit: str, what: str) -> Check:
+    passed = observed <= limit
+    note = "" if passed else f"{what}: {observed:.4g} {unit}, limit {limit:.4g} {unit}"
+    return Check(name=name, passed=passed, observed=observed, limit=limit, unit=unit, note=note)
+
+
+def _failures(evidence: Evidence) -> Check:
+    errors = [r.error for r in evidence.window.requests if r.error is not None]
+    share = len(errors) / len(evidence.drafts)
+    what = f"{len(errors)} of {len(evidence.drafts)} requests failed, first: {errors[:1]}"
+    return _at_most("failed_requests", share, FAILED_SHARE, "1", what)
+
+
+def _tokens(evidence: Evidence) -> Check:
+    asked = {draft.index: (len(draft.prompt), draft.output_tokens) for draft in evidence.drafts}
+    good = [r for r in evidence.window.requests if r.error is None]
+    wrong = sum((r.input_tokens, r.output_tokens) != asked[r.index] for r in good)
+    what = "requests whose prompt or answer is not as long as asked"
+    return _at_most("token_counts", wrong, 0, "1", what)
+
+
+def _cache_hits(evidence: Evidence) -> Check:
+    hits = delta(evidence.after.cached_tokens, evidence.before.cached_tokens) or 0.0
+    return _at_most("prefix_cache_hits", hits, 0, "tok", "prompt tokens came from the prefix cache")
+
+
+def _warmed_up(evidence: Evidence) -> Check:
+    note = "" if evidence.warm else "no two successive warm-up windows agreed"
+    return Check(name="warm", passed=evidence.warm, note=note)
+
+
+def _lag(evidence: Evidence) -> Check:
+    lag = sorted(evidence.window.lag_s)
+    observed = percentile(lag, 0.99) if lag else 0.0
+    limit = LAG_S.get(evidence.gpu, GPU_LAG_S)
+    return _at_most("client_lag_p99", observed, limit, "s", "the client's own loop was late")
+
+
+def _throttling(evidence: Evidence) -> Check:
+    bits = evidence.throttle_reasons
+    note = f"the GPU was slowed down, NVML clock event reasons {bits:#x}" if bits else ""
+    return Check(name="throttled", passed=not bits, observed=float(bits), limit=0.0, note=note)
+
+
+def _agreements(evidence: Evidence) -> list[Check]:
+    seen = latencies(evidence.window.requests)
+    before, after = evidence.before, evidence.after
+    ttft = mean_since((after.ttft_sum_s, before.ttft_sum_s), (after.ttft_count, before.ttft_count))
+    itl = mean_since((after.itl_sum_s, before.itl_sum_s), (after.itl_count, before.itl_count))
+    path = TTFT_PATH_S.get(evidence.gpu, GPU_TTFT_PATH_S)
+    return [
+        *_agreement("ttft_agrees", seen.ttft, ttft, path),
+        *_agreement("itl_agrees", seen.itl, itl, ITL_PATH_S),
+    ]
+
+
+def _agreement(
+    name: str, ours: Sequence[float], theirs: float | None, path_s: float
+) -> list[Check]:
+    """The client's mean against the engine's: 3 %, or the part of the path it cannot see."""
+    if theirs is None or not ours:
+        return []
+    mean = sum(ours) / len(ours)
+    limit = max(AGREEMENT * theirs, path_s)
+    what = f"client mean {mean:.5f} s, engine's own {theirs:.5f} s; they differ by"
+    return [_at_most(name, abs(mean - theirs), limit, "s", what)]

@@ -1,0 +1,133 @@
+"""vLLM on CPU and CUDA from one code path."""
+
+import re
+from collections.abc import Mapping
+
+from runners.engines.adapter import Counters, Start
+from runners.prometheus import Samples, label
+from schema.cells import Engine, Family, Gpu, KvCacheDtype, Precision
+from schema.models import Weights
+
+GIB = 2**30
+
+# Run as -c and not as -m: the engine's child processes would import the whole API server again
+# because multiprocessing re-imports a main module that has a name (measured: 3 s of 30 on a CPU).
+_API_SERVER = (
+    "import runpy; runpy.run_module('vllm.entrypoints.openai.api_server', run_name='__main__')"
+)
+
+# `fp8` on a bf16 checkpoint is refused from 0.31 on; this name is accepted from 0.20 on.
+_ONLINE_FP8 = "fp8_per_tensor"
+
+
+class Vllm:
+    """Flags as documented for vLLM 0.20 to 0.33."""
+
+    engine: Engine = Engine.VLLM
+    health_paths: tuple[str, ...] = ("/health",)
+    info_path: str = "/server_info?config_format=json"
+
+    def command(self, start: Start) -> list[str]:
+        family = start.family
+        command = [start.python, "-c", _API_SERVER]
+        command += ["--model", str(start.model), "--served-model-name", start.served_name]
+        command += ["--host", "127.0.0.1", "--port", str(start.port)]
+        command += ["--dtype", "bfloat16", "--max-model-len", str(family.max_model_len)]
+        command += ["--no-enable-prefix-caching", "--seed", "0", "--stream-interval", "1"]
+        command += ["--generation-config", "vllm"]
+        if family.model.weights is Weights.DUMMY:
+            command += ["--load-format", "dummy", "--skip-tokenizer-init"]
+        if family.tensor_parallel > 1:
+            command += ["--tensor-parallel-size", str(family.tensor_parallel)]
+        if family.expert_parallel > 1:
+            command += ["--enable-expert-parallel"]
+        command += _precision_flags(family) + _memory_flags(family)
+        for flag, value in family.settings:
+            command += [f"--{flag}"] if value is None else [f"--{flag}", value]
+        return command + list(start.flags)
+
+    def environment(self, start: Start) -> dict[str, str]:
+        variables = {
+            "HF_HUB_OFFLINE": "1",
+            "VLLM_NO_USAGE_STATS": "1",
+            "VLLM_SERVER_DEV_MODE": "1",  # /server_info exists only then
+            "VLLM_CACHE_ROOT": str(start.caches / "vllm"),
+            "TORCHINDUCTOR_CACHE_DIR": str(start.caches / "inductor"),
+            "TRITON_CACHE_DIR": str(start.caches / "triton"),
+        }
+        if start.family.gpu is Gpu.CPU:
+            variables["VLLM_TARGET_DEVICE"] = "cpu"
+            kv_cache = start.family.kv_cache_bytes or GIB
+            variables["VLLM_CPU_KVCACHE_SPACE"] = str(max(1, kv_cache // GIB))
+            variables["VLLM_CPU_OMP_THREADS_BIND"] = ",".join(map(str, start.compute_cores))
+        else:
+            variables["VLLM_USE_FLASHINFER_SAMPLER"] = "0"  # compiles kernels at run time
+        return variables
+
+    def counters(self, samples: Samples) -> Counters:
+        get = samples.get
+        return Counters(
+            cached_tokens=get("vllm:prefix_cache_hits_total"),
+            preemptions=get("vllm:num_preemptions_total"),
+            output_tokens=get("vllm:generation_tokens_total"),
+            ttft_sum_s=get("vllm:time_to_first_token_seconds_sum"),
+            ttft_count=get("vllm:time_to_first_token_seconds_count"),
+            itl_sum_s=get("vllm:inter_token_latency_seconds_sum"),
+            itl_count=get("vllm:inter_token_latency_seconds_count"),
+        )
+
+    def memory(self, log: str, samples: Samples) -> dict[str, float]:
+        found: dict[str, float] = {}
+        weights = re.search(r"Model loading took ([\d.]+) GiB(?: memory)? and ([\d.]+) sec", log)
+        if weights:
+            found["weight_memory"] = float(weights[1]) * GIB
+        graphs = re.search(r"Graph capturing finished in \d+ secs, took ([\d.]+) GiB", log)
+        if graphs:
+            found["graph_memory"] = float(graphs[1]) * GIB
+        tokens = label(samples, "vllm:cache_config_info", "kv_cache_size_tokens")
+        line = re.search(r"KV cache size: ([\d,]+) tokens", log)
+        if tokens and tokens.isdigit():
+            found["kv_cache_capacity"] = float(tokens)
+        elif line:
+            found["kv_cache_capacity"] = float(line[1].replace(",", ""))
+        return found
+
+    def effective(self, info: Mapping[str, object]) -> dict[str, str]:
+        """Flattened model, cache, parallel and scheduler configuration; absent before 0.2x."""
+        chosen: dict[str, str] = {}
+        settings = info.get("vllm_config")
+        for part, keys in _EFFECTIVE.items():
+            group = settings.get(part) if isinstance(settings, Mapping) else None
+            if isinstance(group, Mapping):
+                chosen |= {f"{part}.{key}": str(group[key]) for key in keys if key in group}
+        return chosen
+
+
+_EFFECTIVE = {
+    "model_config": ("dtype", "max_model_len", "quantization", "enforce_eager", "seed"),
+    "cache_config": (
+        *("block_size", "num_gpu_blocks", "kv_cache_size_tokens", "cache_dtype"),
+        *("enable_prefix_caching", "gpu_memory_utilization", "kv_cache_memory_bytes"),
+    ),
+    "parallel_config": ("tensor_parallel_size", "enable_expert_parallel", "data_parallel_size"),
+    "scheduler_config": ("max_num_seqs", "max_num_batched_tokens", "async_scheduling"),
+    "compilation_config": ("mode", "cudagraph_mode"),
+}
+
+
+def _precision_flags(family: Family) -> list[str]:
+    flags = []
+    if family.precision is Precision.FP8 and family.model.weights is not Weights.DUMMY:
+        flags += ["--quantization", _ONLINE_FP8]
+    if family.kv_cache_dtype is KvCacheDtype.FP8:
+        flags += ["--kv-cache-dtype", "fp8"]
+    return flags
+
+
+def _memory_flags(family: Family) -> list[str]:
+    """On a CPU the KV space is a variable of the environment, not a flag."""
+    if family.gpu is Gpu.CPU:
+        return []
+    if family.kv_cache_bytes is not None:
+        return ["--kv-cache-memory-bytes", str(family.kv_cache_bytes)]
+    return ["--gpu-memory-utilization", "0.90"]

@@ -1,0 +1,232 @@
+"""One launch: take the device, start the engine, measure every cell of the family, stop it.
+
+`launch` always returns a document. What went wrong is in it: a trial is valid, invalid (a check
+failed) or failed (it did not end). Only being killed leaves no document: then nothing happened.
+"""
+
+import json
+import logging
+import os
+import secrets
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from runners import cards, cores, device, errors, host
+from runners.builds.provided import Provided, Provisioner, caches
+from runners.engines.adapter import Adapter, Start
+from runners.engines.catalogue import ADAPTERS
+from runners.errors import RunnerError
+from runners.measuring import Ready, failed, measure_cell
+from runners.model_files import model_folder
+from runners.phases import Phases
+from runners.prometheus import parse
+from runners.server import Server, engine_environment, free_port, running, wait_until_ready
+from runners.telemetry import Watch
+from schema.cells import Gpu
+from schema.nights import PlannedLaunch
+from schema.trials import Artefact, Build, Host, Launch, Trial
+
+log = logging.getLogger(__name__)
+
+LOG_LINES = 200
+UNPROVIDED = "not provided"
+"""Digest of a build that could not be installed: its trials are failed ones."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How a host runs launches."""
+
+    home: Path
+    ready_within_s: float = 900.0
+    request_timeout_s: float = 120.0
+    port: int | None = None
+    """None takes a free one."""
+
+
+@dataclass(kw_only=True)
+class _Story:
+    """What is known so far; the document is made of it however the launch ends."""
+
+    host: Host
+    build: Build
+    phases: Phases = field(default_factory=Phases)
+    trials: list[Trial] = field(default_factory=list)
+    command: list[str] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
+    effective: dict[str, str] = field(default_factory=dict)
+    startup_s: float | None = None
+    caches_warm: bool | None = None
+    log_tail: str = ""
+    watch: Watch | None = None
+    error: RunnerError | None = None
+
+
+def launch(
+    plan: PlannedLaunch, provisioner: Provisioner, options: Options, *, attempt: int = 1
+) -> Launch:
+    """Run one planned launch on this host and return its document."""
+    began = datetime.now(UTC)
+    family = plan.cells[0].family
+    unknown = Build(
+        engine=plan.build.engine,
+        version=plan.build.version,
+        artefact=Artefact.ENVIRONMENT,
+        digest=UNPROVIDED,
+    )
+    story = _Story(host=host.describe(Gpu.CPU, 0), build=unknown)
+    try:
+        story.host = host.describe(family.gpu, family.tensor_parallel)
+        provided = provisioner.find(plan.build, family.gpu)
+        story.build = provided.build
+        _run(plan, provided, options, story)
+    except RunnerError as error:
+        log.warning("%s: %s: %s", plan.label, type(error).__name__, error)
+        story.error = error
+    return _document(plan, story, began, attempt)
+
+
+def _run(plan: PlannedLaunch, provided: Provided, options: Options, story: _Story) -> None:
+    """From a free device to a free device."""
+    adapter = ADAPTERS[plan.build.engine]
+    with ExitStack() as stack:
+        with story.phases("prepare"):
+            locks = stack.enter_context(device.taken(story.host, plan.label))
+            start = _start(plan, provided, options, story)
+            command, after = _compose(adapter, provided, start, story)
+        log_file = options.home / "logs" / "engines" / f"{start.served_name}.log"
+        environment = engine_environment(story.environment, device.devices(story.host)[0])
+        if after:
+            environment["TAILWATCH_AFTER"] = after
+        try:
+            with running(command, environment, log=log_file, port=start.port, held=locks) as server:
+                _serve(plan, adapter, start, server, options, story)
+                story.phases.begin("stop")
+        finally:
+            story.phases.end()
+            story.log_tail = _tail(log_file)
+        device.wait_until_empty(story.host)
+
+
+def _start(plan: PlannedLaunch, provided: Provided, options: Options, story: _Story) -> Start:
+    family = plan.cells[0].family
+    place = caches(options.home, provided.build)
+    story.caches_warm = (place / f"{family.key}.warm").exists()
+    place.mkdir(parents=True, exist_ok=True)
+    return Start(
+        family=family,
+        python=provided.python,
+        model=model_folder(family, options.home / "models"),
+        served_name=f"tailwatch-{secrets.token_hex(6)}",
+        port=options.port or free_port(),
+        caches=place,
+        cards=tuple(card.uuid for card in story.host.cards),
+        compute_cores=tuple(cores.split(os.sched_getaffinity(0))[0]),
+        flags=provided.variant.flags,
+    )
+
+
+def _compose(
+    adapter: Adapter, provided: Provided, start: Start, story: _Story
+) -> tuple[list[str], str]:
+    """(command line, JSON of the command to run after it); kept in the story as they are."""
+    story.environment = {**provided.environment, **adapter.environment(start)}
+    if start.cards and len(start.cards) < len(cards.describe()[0]):
+        story.environment["CUDA_VISIBLE_DEVICES"] = ",".join(start.cards)
+    command, after = provided.wrap(adapter.command(start), story.environment, start)
+    story.command = command
+    return command, json.dumps(after) if after else ""
+
+
+def _serve(
+    plan: PlannedLaunch,
+    adapter: Adapter,
+    start: Start,
+    server: Server,
+    options: Options,
+    story: _Story,
+) -> None:
+    """Everything that happens while the engine runs."""
+    with ExitStack() as stack:
+        ours = stack.enter_context(cores.client_core(start.family.gpu))  # the watch inherits it
+        story.watch = stack.enter_context(Watch(server.keeper.pid, start.cards))
+        with story.phases("start"):
+            wait_until_ready(
+                server, adapter, served_name=start.served_name, within_s=options.ready_within_s
+            )
+        story.startup_s = story.phases.seconds["start"]
+        (start.caches / f"{start.family.key}.warm").touch()
+        with story.phases("ask"):
+            samples = parse(server.page("/metrics").text)
+            story.effective = adapter.effective(_info(server, adapter))
+            story.effective["client.cores"] = ",".join(map(str, sorted(ours)))
+            memory = adapter.memory(server.log.read_text(errors="replace"), samples)
+        ready = Ready(
+            plan=plan,
+            adapter=adapter,
+            server=server,
+            served_name=start.served_name,
+            watch=story.watch,
+            phases=story.phases,
+            known=memory | {"startup_s": story.startup_s},
+            timeout_s=options.request_timeout_s,
+        )
+        for cell in plan.cells:
+            story.trials.append(measure_cell(ready, cell))
+
+
+def _info(server: Server, adapter: Adapter) -> dict[str, object]:
+    """Effective settings as the engine tells them; nothing where this version has no such page."""
+    answer = server.page(adapter.info_path)
+    try:
+        info = answer.json()
+    except ValueError:
+        return {}
+    return info if isinstance(info, dict) else {}
+
+
+def _tail(log_file: Path) -> str:
+    if not log_file.is_file():
+        return ""
+    text = log_file.read_bytes()[-131_072:].decode(errors="replace").replace("\x00", "")
+    return "\n".join(text.splitlines()[-LOG_LINES:])
+
+
+def _document(plan: PlannedLaunch, story: _Story, began: datetime, attempt: int) -> Launch:
+    missing = plan.cells[len(story.trials) :]
+    if story.error is not None:
+        why = f"{type(story.error).__name__}: {story.error}"
+        story.trials += [failed(cell, plan.replicate, why) for cell in missing]
+    ended = datetime.now(UTC)
+    return Launch(
+        night=plan.night,
+        arm=plan.arm,
+        replicate=plan.replicate,
+        attempt=attempt,
+        build=story.build,
+        host=story.host,
+        started_at=began,
+        ended_at=ended,
+        startup_s=story.startup_s,
+        caches_warm=story.caches_warm,
+        command=tuple(story.command),
+        environment=story.environment,
+        effective=story.effective,
+        overhead_s=story.phases.overhead_s((ended - began).total_seconds()),
+        phases_s=story.phases.seconds,
+        log_tail=story.log_tail,
+        telemetry=tuple(story.watch.readings) if story.watch else (),
+        trials=tuple(story.trials),
+    )
+
+
+def may_pass(document: Launch) -> bool:
+    """Whether a failed launch is worth another attempt: not when the cause would be the same."""
+    for trial in document.trials:
+        name = (trial.reason or "").partition(":")[0]
+        kind = getattr(errors, name, None)
+        if kind is not None and not kind.may_pass:
+            return False
+    return True

@@ -1,0 +1,109 @@
+"""From requests to measurements. Pure; base units; nothing is invented where data are missing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from runners.client import Window
+from schema.cells import Limits
+from schema.metrics import METRICS
+from schema.trials import Request
+
+PERCENTILES = (50, 90, 99)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latencies:
+    """Observations of one window, seconds."""
+
+    ttft: tuple[float, ...]
+    """Sent until first token, one a request."""
+    itl: tuple[float, ...]
+    """Gap between successive tokens, pooled; an event of k tokens gives k gaps of 1/k."""
+    tpot: tuple[float, ...]
+    """Mean time per token after the first, one a request of two tokens or more."""
+    e2e: tuple[float, ...]
+    """Scheduled until last token, one a request: waiting to be sent counts."""
+
+
+def percentile(sorted_values: Sequence[float], share: float) -> float:
+    """Linear interpolation between order statistics (Hyndman & Fan 1996, type 7)."""
+    place = share * (len(sorted_values) - 1)
+    low = int(place)
+    high = min(low + 1, len(sorted_values) - 1)
+    return sorted_values[low] + (sorted_values[high] - sorted_values[low]) * (place - low)
+
+
+def gaps(request: Request) -> list[float]:
+    """Gaps between successive tokens of one request, s."""
+    found: list[float] = []
+    stamps = list(zip(request.event_s, request.event_tokens, strict=True))
+    for (before, had), (after, has) in pairwise(stamps):
+        found += [(after - before) / (has - had)] * (has - had)
+    return found
+
+
+def latencies(requests: Sequence[Request]) -> Latencies:
+    """Of the requests that succeeded."""
+    good = [request for request in requests if request.error is None]
+    several = [request for request in good if request.output_tokens > request.event_tokens[0]]
+    return Latencies(
+        ttft=tuple(r.event_s[0] - r.sent_s for r in good),
+        itl=tuple(gap for r in good for gap in gaps(r)),
+        tpot=tuple(
+            (r.event_s[-1] - r.event_s[0]) / (r.output_tokens - r.event_tokens[0]) for r in several
+        ),
+        e2e=tuple(r.event_s[-1] - r.scheduled_s for r in good),
+    )
+
+
+def measure(
+    window: Window, limits: Limits, known: dict[str, float]
+) -> tuple[dict[str, float], dict[str, str]]:
+    """(measurements, not estimable with the reason). `known` are memory, energy and start-up."""
+    good = [request for request in window.requests if request.error is None]
+    values, missing = _percentiles(latencies(good))
+    seconds = window.duration_s
+    out = sum(request.output_tokens for request in good)
+    if good:
+        values["output_throughput"] = out / seconds
+        values["total_throughput"] = (out + sum(r.input_tokens for r in good)) / seconds
+        values["request_throughput"] = len(good) / seconds
+    if limits != Limits():
+        values["goodput"] = sum(keeps(request, limits) for request in good) / seconds
+    if "itl_p99" in values and values["itl_p50"] > 0:
+        values["tail_ratio_itl"] = values["itl_p99"] / values["itl_p50"]
+    elif "itl_p99" in missing:
+        missing["tail_ratio_itl"] = missing["itl_p99"]
+    values |= {name: value for name, value in known.items() if name in METRICS}
+    if known.get("energy_j") and out:
+        values["energy_per_token"] = known["energy_j"] / out
+    if known.get("gpu_memory_peak") and good:
+        values["throughput_per_gpu_gb"] = out / seconds / (known["gpu_memory_peak"] / 1e9)
+    return values, missing
+
+
+def keeps(request: Request, limits: Limits) -> bool:
+    """Whether one request kept every limit of its workload."""
+    seen = latencies([request])
+    pairs = (
+        (limits.ttft_s, seen.ttft),
+        (limits.itl_s, seen.tpot),
+        (limits.e2e_s, seen.e2e),
+    )
+    return all(limit is None or all(v <= limit for v in values) for limit, values in pairs)
+
+
+def _percentiles(seen: Latencies) -> tuple[dict[str, float], dict[str, str]]:
+    values: dict[str, float] = {}
+    missing: dict[str, str] = {}
+    for base in ("ttft", "itl", "tpot", "e2e"):
+        observed = sorted(getattr(seen, base))
+        for share in PERCENTILES:
+            name = f"{base}_p{share}"
+            need = METRICS[name].least_observations
+            if len(observed) >= need:
+                values[name] = percentile(observed, share / 100)
+            else:
+                missing[name] = f"{len(observed)} observations, needs {need}"
+    return values, missing

@@ -1,0 +1,75 @@
+"""Model folders: a config.json of the true shape is all that dummy weights need."""
+
+import json
+from pathlib import Path
+
+from runners.errors import UnsupportedCell
+from schema.cells import Family, Precision
+from schema.models import Model, Weights
+
+MIXTRAL, LLAMA = "MixtralForCausalLM", "LlamaForCausalLM"
+
+
+def model_folder(family: Family, folder: Path) -> Path:
+    """The folder to serve from.
+
+    Real weights: the checkpoint's own folder, named by the model. Dummy weights: a folder under
+    `folder` with a config.json written from the shape. Raises UnsupportedCell when a checkpoint
+    is not on this host.
+    """
+    if family.model.weights is Weights.REAL:
+        checkpoint = Path(family.model.name)
+        if not (checkpoint / "config.json").is_file():
+            raise UnsupportedCell(
+                f"{family.model.name} has real weights but no config.json at "
+                f"{checkpoint.resolve()}; put the checkpoint there, or say `weights: dummy`"
+            )
+        return checkpoint
+    place = folder / family.key
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "config.json").write_text(json.dumps(hugging_face_config(family), indent=1))
+    return place
+
+
+def hugging_face_config(family: Family) -> dict[str, object]:
+    """config.json of a Llama or Mixtral of this shape, as `transformers` reads it."""
+    model = family.model
+    config: dict[str, object] = {
+        "architectures": [MIXTRAL if model.is_moe else LLAMA],
+        "model_type": "mixtral" if model.is_moe else "llama",
+        "torch_dtype": "bfloat16",
+        "vocab_size": model.vocabulary,
+        "hidden_size": model.hidden,
+        "intermediate_size": model.intermediate,
+        "num_hidden_layers": model.layers,
+        "num_attention_heads": model.heads,
+        "num_key_value_heads": model.kv_heads,
+        "head_dim": model.head_dim,
+        "max_position_embeddings": model.max_position,
+        "hidden_act": "silu",
+        "rms_norm_eps": 1e-5,
+        "rope_theta": model.rope_theta,
+        "tie_word_embeddings": model.tied_embeddings,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+    }
+    return config | _experts(model) | _quantisation(family)
+
+
+def _experts(model: Model) -> dict[str, object]:
+    if not model.is_moe:
+        return {}
+    return {
+        "num_local_experts": model.experts,
+        "num_experts_per_tok": model.active_experts,
+        "sliding_window": None,
+        "router_aux_loss_coef": 0.02,
+        "output_router_logits": False,
+    }
+
+
+def _quantisation(family: Family) -> dict[str, object]:
+    """FP8 is named in the config so that the weights never exist in bf16 (no memory peak)."""
+    if family.precision is not Precision.FP8:
+        return {}
+    return {"quantization_config": {"quant_method": "fp8", "activation_scheme": "dynamic"}}

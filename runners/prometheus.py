@@ -1,0 +1,34 @@
+"""Reading a Prometheus text page: enough of it for an engine's counters and histograms."""
+
+import re
+from collections.abc import Mapping
+
+Samples = Mapping[str, float]
+"""Sum over all label sets of each sample name; labelled lines also under `name{labels}`."""
+
+_LINE = re.compile(r"^([A-Za-z_:][\w:]*)(\{.*\})?\s+(\S+)")
+
+
+def parse(page: str) -> dict[str, float]:
+    """Samples of one page. Lines that are no samples are skipped, values stay base units."""
+    samples: dict[str, float] = {}
+    for line in page.splitlines():
+        match = _LINE.match(line)
+        if match is None:
+            continue
+        name, labels, text = match.groups()
+        value = float(text)
+        samples[name] = samples.get(name, 0.0) + value
+        if labels:
+            samples[name + labels] = value
+    return samples
+
+
+def label(samples: Samples, name: str, key: str) -> str | None:
+    """The value of one label of a sample, such as `kv_cache_size_tokens` of a config info."""
+    for line in samples:
+        if line.startswith(name + "{"):
+            match = re.search(rf'[{{,]{key}="([^"]*)"', line)
+            if match:
+                return match.group(1)
+    return None

@@ -1,0 +1,179 @@
+"""The engine's process: healthy on entry, gone on exit."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import httpx
+
+from runners.engines.adapter import Adapter
+from runners.errors import EngineDied, EngineHung, EngineNotReady, ForeignServer, PortBusy
+
+POLL_S = 0.1
+PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "USER", "LD_LIBRARY_PATH", "CUDA_HOME")
+PASSED_ON_PREFIXES = ("CUDA_", "NVIDIA_", "NCCL_", "HF_HOME")
+MARK = "TAILWATCH_DEVICE"
+"""Variable that every engine process carries: how leftovers of a dead host process are found."""
+
+
+def free_port() -> int:
+    """A TCP port of the loopback interface that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def require_free(port: int) -> None:
+    """Raise PortBusy when something listens on the port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise PortBusy(
+                f"port {port} is in use: end what listens there, or name another with --port"
+            ) from error
+
+
+def engine_environment(extra: Mapping[str, str], device: str) -> dict[str, str]:
+    """Only what an engine needs of the host's variables: no secrets reach it or its document."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in PASSED_ON or name.startswith(PASSED_ON_PREFIXES)
+    }
+    return kept | dict(extra) | {MARK: device}
+
+
+class Server:
+    """A running engine as its launch sees it."""
+
+    def __init__(self, keeper: "subprocess.Popen[bytes]", log: Path, port: int) -> None:
+        self.keeper = keeper
+        self.log = log
+        self.url = f"http://127.0.0.1:{port}"
+        # Without TLS there is nothing to verify, and loading certificates costs 0.1 s a client.
+        self.http = httpx.Client(base_url=self.url, trust_env=False, verify=False)
+
+    def require_alive(self) -> None:
+        """Raise EngineDied, with the last lines of its log, when the engine has ended."""
+        code = self.keeper.poll()
+        if code is not None:
+            raise EngineDied(f"exit code {code}; last lines of its log:\n{self.tail(15)}")
+
+    def tail(self, lines: int) -> str:
+        """The last lines of the engine's log."""
+        if not self.log.is_file():
+            return ""
+        text = self.log.read_bytes()[-65_536:].decode(errors="replace").replace("\x00", "")
+        return "\n".join(text.splitlines()[-lines:])
+
+    def page(self, path: str, timeout_s: float = 10.0) -> httpx.Response:
+        """GET one page of the engine; raises EngineDied or EngineHung instead of waiting on."""
+        try:
+            return self.http.get(path, timeout=timeout_s)
+        except httpx.HTTPError as error:
+            self.require_alive()
+            raise EngineHung(f"{path} did not answer in {timeout_s:.0f} s: {error}") from error
+
+
+@contextlib.contextmanager
+def running(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    log: Path,
+    port: int,
+    held: Sequence[int] = (),
+) -> Iterator[Server]:
+    """Start the engine under a keeper; nothing of it is left on exit, however the exit comes.
+
+    `held` are file descriptors (device locks) that stay open until the engine is really gone.
+    """
+    require_free(port)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    keeper = subprocess.Popen(
+        [sys.executable, "-m", "runners.keeper", str(log), *command],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**environment, "PYTHONPATH": _pythonpath(environment)},
+        process_group=0,
+        pass_fds=held,
+    )
+    server = Server(keeper, log, port)
+    try:
+        yield server
+    finally:
+        server.http.close()
+        if keeper.stdin is not None:
+            keeper.stdin.close()
+        keeper.wait()
+
+
+def _pythonpath(environment: Mapping[str, str]) -> str:
+    """Let the keeper import this package wherever it is; engines given one keep their own."""
+    here = str(Path(__file__).resolve().parents[1])
+    return os.pathsep.join(filter(None, [environment.get("PYTHONPATH"), here]))
+
+
+def wait_until_ready(
+    server: Server, adapter: Adapter, *, served_name: str, within_s: float
+) -> None:
+    """Return when the engine is healthy, is ours and has generated one token.
+
+    Raises EngineDied, EngineNotReady, or ForeignServer when a healthy server answers that does
+    not serve our name: a leftover of another launch would be measured in its place.
+    """
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        server.require_alive()
+        if _healthy(server, adapter):
+            _require_ours(server, served_name)
+            _one_token(server, served_name, timeout_s=max(1.0, deadline - time.monotonic()))
+            return
+        time.sleep(POLL_S)
+    raise EngineNotReady(
+        f"not healthy after {within_s:.0f} s; last lines of its log:\n{server.tail(15)}"
+    )
+
+
+def _healthy(server: Server, adapter: Adapter) -> bool:
+    for path in adapter.health_paths:
+        try:
+            status = server.http.get(path, timeout=5.0).status_code
+        except httpx.HTTPError:
+            return False
+        if status != httpx.codes.NOT_FOUND:
+            return status == httpx.codes.OK
+    return False
+
+
+def _require_ours(server: Server, served_name: str) -> None:
+    answer = server.page("/v1/models")
+    try:
+        names = [model["id"] for model in answer.json()["data"]]
+    except (ValueError, KeyError, TypeError):
+        names = []
+    if served_name not in names:
+        seen = ", ".join(map(str, names)) or answer.text[:80]
+        raise ForeignServer(
+            f"{server.url} is healthy but serves {seen!r} instead of {served_name!r}: "
+            "another server took the port; end it and try again"
+        )
+
+
+def _one_token(server: Server, served_name: str, *, timeout_s: float) -> None:
+    body = {"model": served_name, "prompt": [11, 12, 13], "max_tokens": 1, "temperature": 0}
+    try:
+        answer = server.http.post("/v1/completions", json=body, timeout=timeout_s)
+    except httpx.HTTPError as error:
+        server.require_alive()
+        raise EngineNotReady(f"healthy, but generated no token: {error}") from error
+    if answer.status_code != httpx.codes.OK:
+        raise EngineNotReady(f"healthy, but refused a one-token request: {answer.text[:300]}")

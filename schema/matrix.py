@@ -1,0 +1,102 @@
+"""The matrix: the cells a night covers, read from a YAML file in `matrices/`."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import Field
+
+from schema.cells import Cell, Family
+from schema.documents import read_yaml
+from schema.matrix_file import MatrixFile
+from schema.words import Word, digest
+
+MATRICES = Path(__file__).parents[1] / "matrices"
+"""Where the matrices of this repository lie; a path leads to any other."""
+
+
+class MatrixError(Exception):
+    """The matrix does not hold what was asked of it."""
+
+
+class UnknownMatrix(MatrixError):
+    """There is no matrix of that name."""
+
+
+class UnknownCells(MatrixError):
+    """Cells were named that the matrix does not have."""
+
+
+class Matrix(Word):
+    """Cells that are measured together, and how often."""
+
+    name: str
+    launches: int = Field(gt=0)
+    """Engine launches of each family in one night: the trials that each cell gets."""
+    cells: tuple[Cell, ...] = Field(min_length=1)
+    """In the order of the file: families one after the other."""
+
+    @cached_property
+    def digest(self) -> str:
+        """Changes with what is measured, not with comments, order or names inside the file."""
+        return digest([self.launches, sorted(cell.key for cell in self.cells)])
+
+    def select(self, slugs: Iterable[str]) -> tuple[Cell, ...]:
+        """The cells of these slugs in the order of the matrix; no slugs select every cell.
+
+        Raises UnknownCells with all slugs that it does not have and the nearest that it has.
+        """
+        wanted = set(slugs)
+        known = [cell.slug for cell in self.cells]
+        unknown = sorted(wanted - set(known))
+        if unknown:
+            told = [
+                f"matrix {self.name} has no cell {slug}{_near(slug, known)}" for slug in unknown
+            ]
+            raise UnknownCells("\n".join(told))
+        return tuple(cell for cell in self.cells if not wanted or cell.slug in wanted)
+
+    def families(self, cells: Iterable[Cell] | None = None) -> dict[Family, tuple[Cell, ...]]:
+        """The cells (all, or those given) by family: what one engine launch serves."""
+        grouped: dict[Family, tuple[Cell, ...]] = {}
+        for cell in self.cells if cells is None else cells:
+            grouped[cell.family] = (*grouped.get(cell.family, ()), cell)
+        return grouped
+
+
+def load_matrix(name_or_path: str | Path) -> Matrix:
+    """The matrix of that name in `matrices/`, or in that file; it is called like the file.
+
+    Raises UnknownMatrix when there is none, BadDocument with every mistake in the file.
+    """
+    path = _path(name_or_path)
+    document = read_yaml(path, MatrixFile)
+    cells = tuple(
+        Cell(family=family, workload=document.workloads[name])
+        for entry in document.families
+        for family in entry.families(document.models[entry.model])
+        for name in entry.workloads
+    )
+    return Matrix(name=path.stem, launches=document.launches, cells=cells)
+
+
+def matrix_names() -> list[str]:
+    """Names of the matrices in the repository."""
+    return sorted(path.stem for path in MATRICES.glob("*.yaml"))
+
+
+def _path(name_or_path: str | Path) -> Path:
+    path = Path(name_or_path)
+    if path.suffix or len(path.parts) > 1:
+        return path
+    if path.name not in matrix_names():
+        known = ", ".join(matrix_names())
+        near = _near(path.name, matrix_names())
+        raise UnknownMatrix(f"there is no matrix {path.name}{near}; {MATRICES} has {known}")
+    return MATRICES / f"{path.name}.yaml"
+
+
+def _near(given: str, known: list[str]) -> str:
+    close = get_close_matches(given, known, n=3, cutoff=0.4)
+    return f"; did you mean {' or '.join(close)}?" if close else ""

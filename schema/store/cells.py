@@ -1,0 +1,58 @@
+"""Cells and builds: what was measured, and which artefacts."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from schema.cells import Cell
+from schema.tables import BuildRow, CellRow
+from schema.trials import Build
+
+
+def record_cells(session: Session, cells: Sequence[Cell]) -> None:
+    """Keep the cells that are not known yet."""
+    if not cells:
+        return
+    known = {cell.key: cell for cell in cells}
+    # always in one order: two recorders must not wait for each other in a circle
+    rows = [_row(known[key]) for key in sorted(known)]
+    session.execute(insert(CellRow).on_conflict_do_nothing(), rows)
+
+
+def cells(session: Session) -> list[Cell]:
+    """Every cell that was ever planned or tried, by slug."""
+    statement = select(CellRow.document).order_by(CellRow.slug, CellRow.key)
+    return [Cell.model_validate(document) for document in session.scalars(statement)]
+
+
+def builds(session: Session) -> list[Build]:
+    """Every build that ever ran, by engine and version as text."""
+    order = (BuildRow.engine, BuildRow.version, BuildRow.key)
+    return [
+        Build(
+            engine=row.engine,
+            version=row.version,
+            artefact=row.artefact,
+            digest=row.digest,
+            source_commit=row.source_commit,
+        )
+        for row in session.scalars(select(BuildRow).order_by(*order))
+    ]
+
+
+def _row(cell: Cell) -> dict[str, object]:
+    family = cell.family
+    return {
+        "key": cell.key,
+        "slug": cell.slug,
+        "family": family.key,
+        "family_slug": family.slug,
+        "engine": family.engine,
+        "model": family.model.name,
+        "precision": family.precision,
+        "gpu": family.gpu,
+        "workload": cell.workload.name,
+        "document": cell.model_dump(mode="json"),
+    }

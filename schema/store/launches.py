@@ -1,0 +1,170 @@
+"""Launches: recording what a runner wrote, exactly once."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import psycopg
+from sqlalchemy import insert, select, text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.orm import Session
+
+from schema.columns import Base
+from schema.session import SchemaError
+from schema.store.cells import record_cells
+from schema.store.nights import UnknownNight
+from schema.tables import (
+    BuildRow,
+    HostRow,
+    LaunchRow,
+    MeasurementRow,
+    NightRow,
+    RequestRow,
+    TelemetryRow,
+    TrialRow,
+)
+from schema.trials import Launch, Telemetry, Trial
+
+TAKE_TURNS = text("SELECT pg_advisory_xact_lock(hashtext('tailwatch.record'))")
+
+
+class AmbiguousLaunch(SchemaError):
+    """A document says two things about one trial, or about one request of it."""
+
+
+def record(session: Session, launch: Launch) -> int:
+    """Keep a launch with all its trials; returns how many trials are new.
+
+    A launch that is there already changes nothing and returns 0. All of it is kept or none, even
+    when the caller goes on after an error. Recorders take turns until their transactions end.
+    Raises UnknownNight when the night's plan was not recorded before, and AmbiguousLaunch.
+    """
+    _require_unambiguous(launch)
+    with session.begin_nested():
+        session.execute(TAKE_TURNS)
+        if session.get(NightRow, launch.night) is None:
+            raise UnknownNight(
+                f"launch {launch.key} belongs to night {launch.night}, whose plan is not recorded "
+                "here: record the night first"
+            )
+        if session.get(LaunchRow, launch.key) is not None:
+            return 0
+        _keep(session, launch)
+    return len(launch.trials)
+
+
+def launch_keys(session: Session, night: str) -> set[str]:
+    """Keys of the launches of a night that are recorded already."""
+    return set(session.scalars(select(LaunchRow.key).where(LaunchRow.night == night)))
+
+
+def telemetry(session: Session, launch_key: str) -> list[Telemetry]:
+    """Readings of the machine during a launch, in the order in which they were taken."""
+    fields = [getattr(TelemetryRow, field) for field in Telemetry.model_fields]
+    rows = select(*fields).where(TelemetryRow.launch == launch_key).order_by(TelemetryRow.index)
+    return [Telemetry.model_validate(dict(row)) for row in session.execute(rows).mappings()]
+
+
+def _require_unambiguous(launch: Launch) -> None:
+    cells = Counter(trial.cell.slug for trial in launch.trials)
+    twice = [f"two trials of {slug}" for slug, count in cells.items() if count > 1]
+    for trial in launch.trials:
+        indexes = Counter(request.index for request in trial.requests)
+        repeated = [str(index) for index, count in indexes.items() if count > 1]
+        if repeated:
+            twice.append(f"requests {', '.join(repeated[:5])} of {trial.cell.slug} twice")
+    if twice:
+        raise AmbiguousLaunch(
+            f"launch {launch.key} of night {launch.night} holds {'; '.join(twice)}: nothing of it "
+            "was stored, have the runner write it again"
+        )
+
+
+def _keep(session: Session, launch: Launch) -> None:
+    record_cells(session, [trial.cell for trial in launch.trials])
+    host = launch.host.model_dump(mode="json") | {"fingerprint": launch.host.fingerprint}
+    build = launch.build.model_dump(mode="json") | {"key": launch.build.key}
+    session.execute(postgresql.insert(HostRow).values(host).on_conflict_do_nothing())
+    session.execute(postgresql.insert(BuildRow).values(build).on_conflict_do_nothing())
+    session.execute(insert(LaunchRow), [_launch_row(launch)])
+    _insert(session, TrialRow, [_trial_row(launch, trial) for trial in launch.trials])
+    measurements = [
+        {"trial": launch.trial_key(trial), "metric": metric, "value": value}
+        for trial in launch.trials
+        for metric, value in trial.measurements.items()
+    ]
+    _insert(session, MeasurementRow, measurements)
+    _copy(session, RequestRow, _request_rows(launch))
+    _copy(session, TelemetryRow, _telemetry_rows(launch))
+
+
+def _insert(session: Session, table: type[Base], rows: list[dict[str, Any]]) -> None:
+    if rows:
+        session.execute(insert(table), rows)
+
+
+def _copy(session: Session, table: type[Base], rows: Iterable[tuple[Any, ...]]) -> None:
+    """COPY, because a launch holds more requests than everything else together."""
+    columns = ", ".join(f'"{column.name}"' for column in table.__table__.columns)
+    statement = f"COPY {table.__tablename__} ({columns}) FROM STDIN"
+    driver = session.connection().connection.driver_connection
+    if not isinstance(driver, psycopg.Connection):
+        raise TypeError(f"COPY needs psycopg, not {type(driver).__name__}")
+    with driver.cursor() as cursor, cursor.copy(statement.encode()) as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def _launch_row(launch: Launch) -> dict[str, Any]:
+    own = launch.model_dump(exclude={"build", "host", "telemetry", "trials"})
+    references = {
+        "key": launch.key,
+        "build": launch.build.key,
+        "host": launch.host.fingerprint,
+        "command": list(launch.command),
+    }
+    return {name: _storable(value) for name, value in (own | references).items()}
+
+
+def _trial_row(launch: Launch, trial: Trial) -> dict[str, Any]:
+    own = trial.model_dump(exclude={"cell", "measurements", "requests"})
+    references = {
+        "key": launch.trial_key(trial),
+        "launch": launch.key,
+        "cell": trial.cell.key,
+        "checks": [check.model_dump() for check in trial.checks],
+    }
+    return {name: _storable(value) for name, value in (own | references).items()}
+
+
+def _request_rows(launch: Launch) -> Iterator[tuple[Any, ...]]:
+    for trial in launch.trials:
+        key = launch.trial_key(trial)
+        for request in trial.requests:
+            yield (
+                key,
+                request.index,
+                request.scheduled_s,
+                request.sent_s,
+                request.input_tokens,
+                request.output_tokens,
+                list(request.event_s),
+                list(request.event_tokens),
+                _storable(request.error),
+            )
+
+
+def _telemetry_rows(launch: Launch) -> Iterator[tuple[Any, ...]]:
+    for index, reading in enumerate(launch.telemetry):
+        yield (launch.key, index, *reading.model_dump().values())
+
+
+def _storable(value: Any) -> Any:
+    """Postgres refuses NUL and lone surrogates, and a log may hold both: replace them."""
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd").encode(errors="replace").decode()
+    if isinstance(value, dict):
+        return {_storable(name): _storable(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_storable(inner) for inner in value]
+    return value

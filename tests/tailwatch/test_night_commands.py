@@ -1,0 +1,112 @@
+"""verdicts, digest, record against a real database."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from runners import spool
+from schema.judgements import Judgement
+from schema.nights import Night
+from schema.session import writing
+from schema.store.judgements import record_judgements
+from schema.store.nights import record_night
+from schema.trials import Launch
+from tailwatch.__main__ import main
+
+NIGHT = "2026-11-22"
+
+
+@pytest.fixture
+def database(
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    make_night: Callable[..., Night],
+) -> str:
+    monkeypatch.setenv("TAILWATCH_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    with writing(database_url) as session:
+        record_night(session, make_night())
+    return database_url
+
+
+def test_recording_a_spool_twice_changes_nothing(
+    database: str,
+    tmp_path: Path,
+    make_launch: Callable[..., Launch],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    spool.keep(make_launch(), tmp_path / "spool")
+    told = []
+    for _ in range(2):
+        assert main(["record", str(tmp_path / "spool")]) == 0
+        told.append(capsys.readouterr().out.strip())
+    assert told == [
+        f"1 launches in {tmp_path / 'spool'}, 2 new trials",
+        f"1 launches in {tmp_path / 'spool'}, 0 new trials",
+    ]
+
+
+def test_a_document_that_is_none_is_named(
+    database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "night").mkdir()
+    (tmp_path / "night" / f"x{spool.ENDING}").write_bytes(b"not gzip")
+    assert main(["record", str(tmp_path)]) == 1
+    assert "x.launch.json.gz: not a launch document" in capsys.readouterr().err
+
+
+def test_verdicts_are_those_of_the_newest_night(
+    database: str, make_judgement: Callable[..., Judgement], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["verdicts"]) == 0
+    assert "not judged yet" in capsys.readouterr().err
+    with writing(database) as session:
+        record_judgements(session, NIGHT, [make_judgement()])
+    assert main(["verdicts"]) == 0
+    shown = capsys.readouterr()
+    assert f"night {NIGHT}" in shown.err
+    assert "regression  vllm/tiny-mixtral/bf16/h100/tp1/enforce-eager/steady" in shown.out
+
+
+def test_an_unknown_night_is_told_in_one_sentence(
+    database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["verdicts", "--night", "2020-01-01"]) == 1
+    assert "2020-01-01" in capsys.readouterr().err
+
+
+def test_the_digest_is_printed_and_not_posted_without_slack(
+    database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("SLACK_BOT_TOKEN", "SLACK_CHANNEL"):
+        monkeypatch.delenv(name, raising=False)
+    assert main(["digest", "--night", NIGHT]) == 0
+    assert NIGHT in capsys.readouterr().out
+    assert main(["digest", "--night", NIGHT, "--post"]) == 1
+    assert "SLACK_CHANNEL is not set" in capsys.readouterr().err
+
+
+def test_migrating_twice_changes_nothing(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", empty_database_url)
+    assert main(["db", "migrate"]) == 0
+    assert main(["db", "migrate"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "in step"
+
+
+def test_check_finds_migrations_and_tables_in_step(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["db", "check"]) == 0
+    assert "in step" in capsys.readouterr().out
+
+
+def test_check_names_what_no_migration_makes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        "tailwatch.commands.database.migration_drift", lambda _: ["column trials.mood text"]
+    )
+    assert main(["db", "check"]) == 1
+    assert "column trials.mood text" in capsys.readouterr().err

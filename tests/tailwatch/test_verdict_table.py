@@ -1,0 +1,45 @@
+"""The table of verdicts."""
+
+from schema.judgements import Comparison, Judgement, Side, Verdict
+from tailwatch.verdict_table import summary, verdict_table
+
+
+def _judgement(verdict: Verdict, metric: str, change: float | None = 0.05) -> Judgement:
+    side = Side(builds=("b",), trials=("t",) * 5, values=(0.01,) * 5, median=0.01)
+    comparison = Comparison(
+        night="2026-11-22",
+        cell="k",
+        metric=metric,
+        baseline=side,
+        contender=side,
+        change=change,
+        interval=None if change is None else (0.04, 0.06),
+        confidence=0.95,
+        p=None if change is None else 0.0079,
+    )
+    return Judgement(comparison=comparison, verdict=verdict, reason="because", policy="h")
+
+
+NIGHT = [
+    _judgement(Verdict.NO_CHANGE, "ttft_p50"),
+    _judgement(Verdict.INCONCLUSIVE, "itl_p99", None),
+    _judgement(Verdict.REGRESSION, "itl_p50"),
+]
+
+
+def test_the_worst_comes_first_and_no_change_is_only_counted() -> None:
+    assert verdict_table(NIGHT, {"k": "vllm/tiny"}).splitlines() == [
+        "verdict       cell       metric   medians           change  interval        p       n",
+        "regression    vllm/tiny  itl_p50  10.00 → 10.00 ms  +5.0%   +4.0% to +6.0%  0.0079  5 v 5",
+        "inconclusive  vllm/tiny  itl_p99  10.00 → 10.00 ms  -       -               -       5 v 5",
+        "    because",
+        "1 regression, 0 improvement, 1 inconclusive, 1 no change",
+    ]
+
+
+def test_everything_shows_no_change_too() -> None:
+    assert "ttft_p50" in verdict_table(NIGHT, {}, everything=True)
+
+
+def test_a_night_without_change_has_no_table() -> None:
+    assert verdict_table(NIGHT[:1], {}) == summary(NIGHT[:1])
