@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from dashboard.units import NONE, duration, interval, pair, percent, probability, quantity
 from schema.cells import Cell
-from schema.judgements import Comparison
+from schema.judgements import Comparison, Judgement
 from schema.metrics import METRICS
 from schema.nights import Night, NightKind
 from schema.store.trials import TrialFacts, TrialSummary
@@ -81,6 +81,12 @@ def comparison_facts(found: Comparison) -> dict[str, str]:
     }
 
 
+def further_warnings(found: Comparison, judgement: Judgement | None) -> list[str]:
+    """Warnings that the judgement's reason does not say already."""
+    reason = "" if judgement is None else judgement.reason
+    return [warning.text for warning in found.warnings if warning.text not in reason]
+
+
 def metric_line(name: str) -> str:
     """What a metric is and which way is better."""
     metric = METRICS[name]
@@ -140,8 +146,8 @@ def trial_headline(facts: TrialFacts) -> tuple[str, list[str]]:
     own = facts.summary
     meaning = {
         TrialState.VALID: "its numbers enter the samples",
-        TrialState.INVALID: "it ended, but a check failed: its numbers are kept and never used",
-        TrialState.FAILED: "it did not end: there are no numbers",
+        TrialState.INVALID: "a check failed, so its numbers are kept but never used",
+        TrialState.FAILED: "it did not end, so there are no numbers",
     }
     lines = [own.reason] if own.reason else []
     if own.replaced:

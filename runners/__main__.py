@@ -22,7 +22,6 @@ from schema.matrix import MatrixError, load_matrix
 from schema.nights import PlannedLaunch
 from schema.trials import Arm, BuildSpec, TrialState
 
-
 log = logging.getLogger("runners")
 
 
@@ -52,13 +51,17 @@ def parser() -> argparse.ArgumentParser:
     provided.add_argument(
         "--image", action="store_true", help="use the official container image (needs docker)"
     )
+    _add_launch_options(parser)
+    return parser
+
+
+def _add_launch_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pythonpath", default="", help="with --python: where the engine lies")
     parser.add_argument("--replicate", type=int, default=0, help="draws the seed (default 0)")
     parser.add_argument("--port", type=int, help="port of the engine (default: a free one)")
     parser.add_argument(
         "--ready-within", type=float, default=900.0, metavar="S", help="start limit, s"
     )
-    return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:

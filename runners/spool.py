@@ -43,6 +43,6 @@ def read(path: Path) -> Launch:
         raise SpoolError(f"{path}: not a launch document: {error}") from error
 
 
-def waiting(spool: Path) -> Iterator[Path]:
-    """Every document in the spool, oldest night first."""
-    return iter(sorted(spool.glob(f"*/*{ENDING}")))
+def waiting(spool: Path, night: str | None = None) -> Iterator[Path]:
+    """Every document in the spool, or those of one night; oldest night first."""
+    return iter(sorted(spool.glob(f"{night or '*'}/*{ENDING}")))

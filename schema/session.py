@@ -218,7 +218,7 @@ def _explain_refusal(error: psycopg.OperationalError, engine: Engine | None) -> 
             f"the account of DATABASE_URL is not a member of the role it needs at {place}: "
             f"let the owner run GRANT {Role.READER}, {Role.WRITER} TO that account"
         ) from error
-    if 'parameter "role"' in said or 'role "tailwatch_' in said:
+    if any(f'role "{role}" does not exist' in said for role in Role):
         raise DatabaseNotMigrated(
             f"the roles of tailwatch do not exist at {place}: run `tailwatch db migrate`"
         ) from error

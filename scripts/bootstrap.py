@@ -122,9 +122,9 @@ def wheel(version: str, hashes: set[str]) -> bytes:
         if name.startswith(f"uv-{version}-") and platform_tag() in name:
             content, _ = download(address)
             if hashlib.sha256(content).hexdigest() not in hashes:
-                raise BootstrapError(f"{name} from {page} does not have a hash of {UV_LOCK}")
+                raise BootstrapError(f"{name} of the index does not have a hash of {UV_LOCK}")
             return content
-    raise BootstrapError(f"{page} has no wheel of uv {version} for {platform_tag()}")
+    raise BootstrapError(f"the index has no wheel of uv {version} for {platform_tag()}")
 
 
 def platform_tag() -> str:

@@ -5,9 +5,11 @@ set -eu
 cd "$(dirname "$0")/.."
 
 for candidate in ${PYTHON:-} python3.13 python3.12 python3.11 python3; do
-    # A name on the PATH may be a shim without an interpreter behind it, so it is asked.
-    python=$("$candidate" -c 'import sys; sys.version_info >= (3, 11) and print(sys.executable)' \
-        2>/dev/null) || continue
+    # A name on the PATH may be a shim without an interpreter behind it, so it is asked. One that
+    # lives in an environment, such as .venv itself, names the interpreter it was made from.
+    python=$("$candidate" -c \
+        'import sys; sys.version_info >= (3, 11) and print(sys._base_executable)' 2>/dev/null) \
+        || continue
     [ -n "$python" ] && exec "$python" scripts/bootstrap.py "$@"
 done
 

@@ -1,9 +1,11 @@
 """How far a DAG run is, and how long it will take: arithmetic only.
 
-The mapped task `trial` is one engine launch; each of its cells gets one trial from it.
+The mapped task `trial` is one engine launch; each of its cells gets one trial from it. There is one
+such task for each kind of device (`cpu.trial`), and the kinds work side by side.
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from statistics import fmean
@@ -62,7 +64,7 @@ def measure(
     instances: Sequence[TaskInstance], now: datetime, earlier: Sequence[TaskInstance] = ()
 ) -> Progress:
     """Progress from the tasks of this run; `earlier` are those of the run before, if any."""
-    launches = [one for one in instances if one.task == LAUNCH and one.map_index >= 0]
+    launches = [one for one in instances if _step_of(one) == LAUNCH and one.map_index >= 0]
     running = [one for one in launches if one.state in WORKING]
     done = [one for one in launches if one.state in ENDED]
     return Progress(
@@ -86,7 +88,7 @@ def _durations(instances: Sequence[TaskInstance]) -> list[float]:
     return [
         one.duration_s
         for one in instances
-        if one.task == LAUNCH and one.state == "success" and one.duration_s
+        if _step_of(one) == LAUNCH and one.state == "success" and one.duration_s
     ]
 
 
@@ -95,23 +97,31 @@ def _remaining(
 ) -> float | None:
     """Mean duration for each launch not begun, and what is left of it for each that runs.
 
-    Launches are counted one after the other: a GPU kind serves one at a time.
+    One kind of device serves one launch at a time, so the slowest kind decides.
     """
-    open_launches = [one for one in launches if one.state not in ENDED]
     if not durations or not launches:
         return None
     typical = fmean(durations)
-    spent = [
-        (now - one.started_at).total_seconds() if one.state in WORKING and one.started_at else 0.0
-        for one in open_launches
-    ]
-    return sum(max(0.0, typical - seconds) for seconds in spent)
+    left: defaultdict[str, float] = defaultdict(float)
+    for one in launches:
+        left[one.task] += max(0.0, typical - _spent(one, now)) if one.state not in ENDED else 0.0
+    return max(left.values())
+
+
+def _spent(one: TaskInstance, now: datetime) -> float:
+    began = one.started_at if one.state in WORKING else None
+    return (now - began).total_seconds() if began else 0.0
+
+
+def _step_of(one: TaskInstance) -> str:
+    """The task without the group that holds it."""
+    return one.task.rpartition(".")[2]
 
 
 def _step(instances: Sequence[TaskInstance]) -> str:
     """The first step of the flow that has not ended."""
     for task, name in STEPS.items():
-        ours = [one for one in instances if one.task == task]
+        ours = [one for one in instances if _step_of(one) == task]
         if not ours or any(one.state not in ENDED for one in ours):
             return name
     return "finished"

@@ -24,10 +24,10 @@ def forest(rows: pd.DataFrame) -> go.Figure:
         own = rows[(rows["verdict"] == verdict) & rows["change"].notna()]
         if len(own):
             figure.add_trace(_changes(own, str(verdict), colour))
-    for label, text, verdict in zip(rows["label"], rows["text"], rows["verdict"], strict=True):
+    for label, text in zip(rows["label"], rows["text"], strict=True):
         figure.add_annotation(
             x=1.01, xref="paper", y=label, text=text, showarrow=False, xanchor="left",
-            font={"size": 12, "color": colours.VERDICT[verdict]},
+            font={"size": 12, "color": colours.INK},
         )  # fmt: skip
     figure.add_vline(x=0, line={"color": colours.INK, "width": 1})
     reach = _reach(rows)

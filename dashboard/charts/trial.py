@@ -138,7 +138,6 @@ def telemetry(readings: pd.DataFrame, *, window_s: tuple[float, float] | None) -
     figure.update_xaxes(title="s since the launch", row=2, col=1)
     if window_s is not None:
         figure.add_vrect(
-            x0=window_s[0], x1=window_s[1], fillcolor=colours.SKY, opacity=0.15, line_width=0,
-            annotation_text="this trial measured", annotation_position="top left",
+            x0=window_s[0], x1=window_s[1], fillcolor=colours.SKY, opacity=0.2, line_width=0,
         )  # fmt: skip
     return plain(figure, height=380)

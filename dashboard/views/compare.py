@@ -117,8 +117,8 @@ with right:
         own = judgements[metric]
         st.html(markup.headline(own.verdict.capitalize(), tone=own.verdict, below=[own.reason]))
     st.html(markup.facts(sentences.comparison_facts(found)))
-    for warning in found.warnings:
-        st.warning(warning.text)
+    for text in sentences.further_warnings(found, judgements.get(metric)):
+        st.warning(text)
     st.caption(sentences.metric_line(metric))
     st.page_link(
         "views/series.py", label="This metric over nights",

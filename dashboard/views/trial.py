@@ -68,6 +68,7 @@ if page.telemetry:
     readings = frames.telemetry(page.telemetry, devices)
     window = frames.window(launch.started_at, facts.summary)
     st.plotly_chart(telemetry(readings, window_s=window), key="telemetry")
+    st.caption("Shaded: while this trial measured. The launch served its other trials besides.")
 else:
     st.caption("The machine was not observed during this launch.")
 
@@ -77,4 +78,4 @@ if launch.effective:
     with st.expander("Settings read back from the running engine"):
         st.html(markup.facts(launch.effective))
 st.caption("Last lines of the engine's log")
-st.code(launch.log_tail or "(empty)", language=None, height=320)
+st.code(launch.log_tail or "(empty)", language=None)

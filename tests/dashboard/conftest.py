@@ -4,10 +4,18 @@ The contender makes tokens of `tiny-mixtral` about 9 % slower and saves memory e
 launch failed and was repeated, one trial is invalid, and six quiet nights went before.
 """
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
+import psycopg
+import pytest
+import streamlit as st
+from psycopg import sql
+from streamlit.testing.v1 import AppTest
 
 from regressions.night import judge_night
 from regressions.policy import read_policy
@@ -33,6 +41,7 @@ from schema.trials import (
 )
 
 NIGHT = "2026-11-21-release-vllm-0.32.0-vs-0.31.0"
+APP = Path(__file__).parents[2] / "dashboard" / "app.py"
 _GIB = 2**30
 _HOST = Host(
     name="bench-01", gpu=Gpu.H100, driver="570.86.15", cuda="12.8", cpu="AMD EPYC 9554 64-Core",
@@ -85,7 +94,7 @@ def _requests(
         scheduled = float(arrivals[index]) if open_loop else lanes[lane]
         sent = scheduled + float(random.exponential(0.0004))
         first = sent + float(random.lognormal(np.log(0.034), 0.16))
-        gaps = gap * random.lognormal(0, 0.09, 63) * np.where(random.random(63) < 0.012, 3.4, 1)
+        gaps = gap * random.lognormal(0, 0.09, 63) * np.where(random.random(63) < 0.03, 3.4, 1)
         events = (first, *(first + np.cumsum(gaps)).tolist())
         lanes[lane] = events[-1]
         rows.append(Request(index=index, scheduled_s=scheduled, sent_s=sent, input_tokens=64,
@@ -223,3 +232,67 @@ def fill(url: str) -> None:
             record(session, launch)
         judge_night(session, NIGHT, read_policy())
         annotate(session, "2026-11-17", "driver 570.86.15", author="ops")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """The seeded release night, and what a test links to."""
+
+    url: str
+    night: str
+    cell: str
+    """Key of the cell that got slower."""
+    slug: str
+    valid: str
+    """Key of a valid trial of that cell."""
+    invalid: str
+    failed: str
+
+
+@pytest.fixture(scope="session")
+def release(postgres_url: str, template: str) -> Iterator[Release]:
+    """A database with the seeded nights; tests only read it."""
+    name = f"tailwatch_dashboard_{os.getpid()}"
+    url = f"{postgres_url.rpartition('/')[0]}/{name}"
+    create = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+    with psycopg.connect(postgres_url, autocommit=True) as server:
+        server.execute(create.format(sql.Identifier(name), sql.Identifier(template)))
+        fill(url)
+        yield _described(url)
+        server.execute(sql.SQL("DROP DATABASE {} (FORCE)").format(sql.Identifier(name)))
+
+
+def _described(url: str) -> Release:
+    trials = [
+        (launch.trial_key(own), own) for launch in release_launches() for own in launch.trials
+    ]
+    slow = CELLS[1]
+    return Release(
+        url=url,
+        night=NIGHT,
+        cell=slow.key,
+        slug=slow.slug,
+        valid=next(key for key, own in trials if own.state == "valid" and own.cell == slow),
+        invalid=next(key for key, own in trials if own.state == "invalid"),
+        failed=next(key for key, own in trials if own.state == "failed"),
+    )
+
+
+@pytest.fixture
+def open_page(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., AppTest]]:
+    """Opens a page of the app over a database, as a deep link with these parameters would."""
+    st.cache_data.clear()
+
+    def opened(url: str | None, view: str = "tonight", **parameters: str) -> AppTest:
+        if url is None:
+            monkeypatch.delenv("DATABASE_URL", raising=False)
+        else:
+            monkeypatch.setenv("DATABASE_URL", url)
+        page = AppTest.from_file(str(APP), default_timeout=60).run()
+        page.switch_page(f"views/{view}.py")
+        for name, value in parameters.items():
+            page.query_params[name] = value
+        return page.run()
+
+    yield opened
+    st.cache_data.clear()

@@ -113,10 +113,9 @@ def test_an_absent_server_is_one_sentence_with_the_next_step(silent_port: int) -
 
 
 def test_a_wrong_password_and_a_missing_database_are_told_apart(database_url: str) -> None:
-    head, _, tail = database_url.rpartition("@")
-    user = head.rpartition(":")[0]
-    for url, reason in [
-        (f"{user}:wrong@{tail}", "password authentication failed"),
+    server = database_url.rpartition("@")[2]
+    for url, reason in [  # a server that trusts everyone names the account instead
+        (f"postgresql://nobody:wrong@{server}", r'password authentication failed|role "nobody"'),
         (f"{database_url}_gone", "does not exist"),
     ]:
         with pytest.raises(DatabaseUnreachable, match=reason), reading(url) as session:

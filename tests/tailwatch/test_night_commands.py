@@ -85,7 +85,7 @@ def test_the_digest_is_printed_and_not_posted_without_slack(
     assert main(["digest", "--night", NIGHT]) == 0
     assert NIGHT in capsys.readouterr().out
     assert main(["digest", "--night", NIGHT, "--post"]) == 1
-    assert "SLACK_CHANNEL is not set" in capsys.readouterr().err
+    assert "SLACK_BOT_TOKEN is not set" in capsys.readouterr().err
 
 
 def test_migrating_twice_changes_nothing(

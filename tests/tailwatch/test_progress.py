@@ -12,7 +12,7 @@ NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 def _launch(index: int, state: str | None, **more: object) -> TaskInstance:
     return TaskInstance.model_validate(
-        {"task": "trial", "map_index": index, "state": state, **more}
+        {"task": "cpu.trial", "map_index": index, "state": state, **more}
     )
 
 
@@ -53,6 +53,18 @@ def test_a_launch_that_takes_longer_than_usual_never_counts_as_negative() -> Non
         _launch(2, None),
     ]
     assert measure(launches, NOW).remaining_s == 10.0
+
+
+def test_kinds_of_device_work_side_by_side() -> None:
+    done = _launch(0, "success", duration_s=100.0)
+    other = [_launch(index, None, task="h100.trial") for index in range(3)]
+    assert measure([done, _launch(1, None), *other], NOW).remaining_s == 300.0
+
+
+def test_a_kind_without_launches_does_not_hold_the_flow_up() -> None:
+    idle = TaskInstance(task="h200.trial", map_index=-1, state="skipped")
+    seen = measure([*_ended("plan", "provision"), _launch(0, "success"), idle], NOW)
+    assert (seen.step, seen.launches_total) == ("recording", 1)
 
 
 def test_a_failed_launch_is_counted_and_does_not_spoil_the_estimate() -> None:

@@ -1,0 +1,118 @@
+"""The one shape of every pass: plan, provide, measure and record, judge, announce, gate.
+
+Heavy imports are inside the tasks: the file is parsed every few seconds.
+"""
+
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, cast
+
+from airflow.sdk import TriggerRule, get_current_context, task, task_group
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from schema.cells import Gpu
+
+ATTEMPTS = 2
+"""Of one launch: a failure that the same cause would repeat is not tried again."""
+
+
+def flow(plan: Callable[[dict[str, Any], str], dict[str, Any]]) -> None:
+    """Wire one pass; `plan` records the night and returns its orders by kind of device."""
+
+    @task(task_id="plan", multiple_outputs=True)
+    def planned() -> dict[str, Any]:
+        context = get_current_context()
+        return plan(dict(context["params"]), context["dag_run"].run_after.date().isoformat())
+
+    orders: Any = planned()
+    builds = picked.override(task_id="builds")(orders["builds"])
+    provided = provision.override(retries=1).expand(wanted=builds)
+    judged = judge(orders["night"])
+    for gpu in Gpu:
+        provided >> measure(gpu, orders) >> judged
+    judged >> announce(orders["night"]) >> gate(orders["night"])
+
+
+def measure(gpu: Gpu, orders: Any) -> Any:
+    """All launches on one kind of device: one at a time per device, recorded one by one."""
+
+    @task_group(group_id=gpu.value)
+    def launches(received: dict[str, Any]) -> None:
+        queue = {"queue": gpu.value} if os.environ.get("TAILWATCH_REMOTE_HOSTS") else {}
+        measured = trial.override(pool=gpu.value, **queue)(received)
+        measured >> record(received)
+
+    here = picked.override(task_id=f"{gpu.value}_orders")(orders[gpu.value])
+    return launches.expand(received=here)
+
+
+@task
+def picked(part: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Airflow maps over a task's return value only, not over one key of it."""
+    return part
+
+
+def _label(name: str, text: str) -> None:
+    """What Airflow shows instead of the map index."""
+    cast(dict[str, Any], get_current_context())[name] = text
+
+
+@task(map_index_template="{{ build }}")
+def provision(wanted: dict[str, str]) -> None:
+    from dags import steps
+
+    _label("build", wanted["build"])
+    steps.provision(wanted)
+
+
+@task(
+    trigger_rule=TriggerRule.ALL_DONE,  # a build that is not there makes failed trials, not gaps
+    retries=ATTEMPTS - 1,
+    retry_delay=timedelta(seconds=5),
+    map_index_template="{{ launch }}",
+)
+def trial(received: dict[str, Any]) -> None:
+    from dags import steps
+
+    _label("launch", f"{received['build']} {received['cells'][0]} #{received['replicate']}")
+    if steps.run_trials(received, attempt=get_current_context()["ti"].try_number):
+        raise AirflowException("no valid trial yet; see the log above")
+
+
+@task(
+    trigger_rule=TriggerRule.ALL_DONE,
+    retries=5,
+    retry_delay=timedelta(seconds=10),  # a database that is away delays, never loses
+    map_index_template="{{ launch }}",
+)
+def record(received: dict[str, Any]) -> None:
+    from dags import steps
+
+    _label("launch", f"{received['build']} {received['cells'][0]} #{received['replicate']}")
+    steps.record_spool(received["night"])
+
+
+@task(trigger_rule=TriggerRule.ALL_DONE, retries=2, retry_delay=timedelta(seconds=10))
+def judge(night: str) -> None:
+    from dags import steps
+
+    steps.judge(night)
+
+
+@task(trigger_rule=TriggerRule.ALL_DONE, retries=2, retry_delay=timedelta(seconds=10))
+def announce(night: str) -> None:
+    from dags import steps
+
+    steps.announce(night)
+
+
+@task(trigger_rule=TriggerRule.ALL_DONE)
+def gate(night: str) -> None:
+    """A run's state is that of its last tasks: this one is red when something is missing."""
+    from dags import steps
+
+    try:
+        steps.require_complete(night)
+    except steps.NightIncomplete as error:
+        raise AirflowFailException(str(error)) from error

@@ -1,0 +1,93 @@
+"""From what was asked to the launches that will be made, in their order. Pure."""
+
+from collections.abc import Iterator, Sequence
+
+from schema.cells import Cell, Family
+from schema.matrix import Matrix
+from schema.nights import Night, NightKind, PlannedLaunch
+from schema.trials import Arm, BuildSpec
+
+
+def plan_release(
+    matrix: Matrix,
+    cells: Sequence[Cell],
+    *,
+    name: str,
+    contender: BuildSpec,
+    baseline: BuildSpec,
+    launches: int,
+) -> tuple[Night, list[PlannedLaunch]]:
+    """A contender against a baseline, `launches` a side and family, interleaved.
+
+    Raises ValueError when no cell runs on the asked engine.
+    """
+    chosen = tuple(cell for cell in cells if cell.family.engine is contender.engine)
+    if not chosen:
+        raise ValueError(f"no cell of matrix {matrix.name} runs on {contender.engine}")
+    families = matrix.families(chosen)
+    planned = list(_interleaved(name, families, contender, baseline, launches))
+    night = Night(
+        name=name,
+        kind=NightKind.RELEASE,
+        matrix=matrix.name,
+        matrix_digest=matrix.digest,
+        contenders=(str(contender),),
+        baselines=(str(baseline),),
+        cells=chosen,
+        launches=len(planned),
+    )
+    return night, planned
+
+
+def _interleaved(
+    name: str,
+    families: dict[Family, tuple[Cell, ...]],
+    contender: BuildSpec,
+    baseline: BuildSpec,
+    launches: int,
+) -> Iterator[PlannedLaunch]:
+    """ABBA: a slow drift of the host meets both sides alike (peers' common protocol)."""
+    sides = ((Arm.RELEASE_BASELINE, baseline), (Arm.RELEASE_CONTENDER, contender))
+    for replicate in range(launches):
+        for cells in families.values():
+            for arm, build in sides if replicate % 2 == 0 else sides[::-1]:
+                yield PlannedLaunch(
+                    night=name, arm=arm, build=build, cells=cells, replicate=replicate
+                )
+
+
+def plan_nightly(
+    matrix: Matrix, builds: Sequence[BuildSpec], *, name: str
+) -> tuple[Night, list[PlannedLaunch]]:
+    """Every cell whose engine has a build tonight, round by round over the families.
+
+    Raises ValueError when an engine is named twice or no cell runs on any of them.
+    """
+    by_engine = {build.engine: build for build in builds}
+    if len(by_engine) < len(builds):
+        raise ValueError(f"one build an engine: {', '.join(map(str, builds))}")
+    chosen = tuple(cell for cell in matrix.cells if cell.family.engine in by_engine)
+    if not chosen:
+        engines = " or ".join(by_engine) or "no engine"
+        raise ValueError(f"no cell of matrix {matrix.name} runs on {engines}")
+    planned = [
+        PlannedLaunch(
+            night=name,
+            arm=Arm.NIGHTLY,
+            build=by_engine[family.engine],
+            cells=cells,
+            replicate=replicate,
+        )
+        for replicate in range(matrix.launches)
+        for family, cells in matrix.families(chosen).items()
+    ]
+    night = Night(
+        name=name,
+        kind=NightKind.NIGHTLY,
+        matrix=matrix.name,
+        matrix_digest=matrix.digest,
+        contenders=tuple(map(str, builds)),
+        cells=chosen,
+        launches=len(planned),
+    )
+    return night, planned

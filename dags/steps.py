@@ -1,0 +1,155 @@
+"""What each task does. Plain functions: Airflow is only their clock."""
+
+import logging
+import os
+from typing import Any
+
+from alerts.night import read_digest
+from alerts.slack import announce as post
+from alerts.text import as_text
+from dags.orders import order, planned_launch
+from dags.planning import plan_nightly, plan_release
+from regressions.night import judge_night
+from regressions.policy import read_policy
+from runners import spool
+from runners.builds.environment import EnvironmentProvisioner
+from runners.home import home
+from runners.launch import Options, launch, may_pass
+from runners.stopping import terminated_as_exception
+from schema.cells import Gpu
+from schema.matrix import load_matrix
+from schema.nights import Night, PlannedLaunch
+from schema.session import reading, writing
+from schema.store.launches import launch_keys, record
+from schema.store.nights import cells_without_trials, record_night
+from schema.store.nights import night as stored_night
+from schema.store.trials import failed_trials
+from schema.trials import BuildSpec, Launch, TrialState
+
+log = logging.getLogger(__name__)
+
+SPOOL = "spool"
+
+
+class NightIncomplete(Exception):
+    """Some of what was planned was not measured."""
+
+
+def plan_a_release(params: dict[str, Any], today: str) -> dict[str, Any]:
+    """Record the night and return its orders."""
+    contender = BuildSpec(engine=params["engine"], version=params["version"])
+    baseline = BuildSpec(engine=params["engine"], version=params["baseline"])
+    matrix = load_matrix(params["matrix"])
+    usual = f"{today}-release-{contender.engine}-{contender.version}-vs-{baseline.version}"
+    night, planned = plan_release(
+        matrix,
+        matrix.select(params["cells"] or ()),
+        name=params["night"] or usual,
+        contender=contender,
+        baseline=baseline,
+        launches=params["launches"],
+    )
+    return _planned(night, planned)
+
+
+def plan_a_night(params: dict[str, Any], today: str) -> dict[str, Any]:
+    """Record the night and return its orders."""
+    matrix = load_matrix(params["matrix"])
+    builds = [BuildSpec.parse(text) for text in params["builds"]]
+    return _planned(*plan_nightly(matrix, builds, name=today))
+
+
+def _planned(night: Night, planned: list[PlannedLaunch]) -> dict[str, Any]:
+    """{"night", "builds", and the orders of each kind of device}."""
+    with writing() as session:
+        record_night(session, night)
+    orders: dict[str, list[dict[str, Any]]] = {gpu: [] for gpu in Gpu}
+    wanted: list[dict[str, str]] = []
+    for one in planned:
+        gpu = one.cells[0].family.gpu
+        orders[gpu].append(order(one, matrix=night.matrix, matrix_digest=night.matrix_digest))
+        build = {"build": f"{one.build.engine}=={one.build.release}", "gpu": str(gpu)}
+        wanted += [build] if build not in wanted else []
+    log.info("night %s: %d launches of %d cells", night.name, len(planned), len(night.cells))
+    return {"night": night.name, "builds": wanted, **orders}
+
+
+def provision(wanted: dict[str, str]) -> None:
+    """Install one build on this host."""
+    provisioner = EnvironmentProvisioner(home())
+    found = provisioner.provision(BuildSpec.parse(wanted["build"]), Gpu(wanted["gpu"]))
+    log.info("%s is ready: %s", found.build.name, found.build.digest)
+
+
+def run_trials(received: dict[str, Any], *, attempt: int) -> bool:
+    """One launch: its document ends in the spool. Returns whether another attempt may help.
+
+    A launch whose document is in the spool already is not repeated: its task was killed after
+    the work was done.
+    """
+    planned = planned_launch(received)
+    done = _spooled(planned, attempt)
+    if done is None:
+        with terminated_as_exception():
+            options = Options(home=home())
+            done = launch(planned, EnvironmentProvisioner(home()), options, attempt=attempt)
+            spool.keep(done, home() / SPOOL)
+    for trial in done.trials:
+        log.info("%s: %s %s", trial.cell.slug, trial.state, trial.reason or "")
+    if all(trial.state is TrialState.VALID for trial in done.trials):
+        return False
+    return may_pass(done)
+
+
+def _spooled(planned: PlannedLaunch, attempt: int) -> Launch | None:
+    for path in spool.waiting(home() / SPOOL, planned.night):
+        kept = spool.read(path)
+        same = (kept.arm, kept.replicate, kept.attempt) == (planned.arm, planned.replicate, attempt)
+        if same and {t.cell.key for t in kept.trials} == {c.key for c in planned.cells}:
+            return kept
+    return None
+
+
+def record_spool(night: str | None = None) -> int:
+    """Store every waiting document once; a document leaves the spool only after it is stored."""
+    stored = 0
+    for path in spool.waiting(home() / SPOOL, night):
+        document = spool.read(path)
+        with writing() as session:
+            stored += record(session, document)
+        path.unlink(missing_ok=True)
+    log.info("%d trials stored", stored)
+    return stored
+
+
+def judge(night: str) -> None:
+    """Compare, conclude and store the conclusions."""
+    with writing() as session:
+        judgements = judge_night(session, night, read_policy())
+    for one in judgements:
+        log.info("%s %s: %s", one.comparison.metric, one.verdict, one.reason)
+
+
+def announce(night: str) -> None:
+    """The digest: to the log always, to Slack once where it is configured."""
+    with reading() as session:
+        digest = read_digest(session, night)
+    log.info("\n%s", as_text(digest))
+    if os.environ.get("SLACK_BOT_TOKEN"):
+        log.info("posted" if post(digest) else "was posted before")
+    else:
+        log.info("SLACK_BOT_TOKEN is not set: nothing was posted")
+
+
+def require_complete(night: str) -> None:
+    """Raise NightIncomplete unless all that was planned has a valid last attempt."""
+    with reading() as session:
+        unmeasured = [cell.slug for cell in cells_without_trials(session, night)]
+        lost = [t for t in failed_trials(session, night) if not t.replaced]
+        planned, known = stored_night(session, night), launch_keys(session, night)
+    mistakes = [f"no trial of {slug}" for slug in unmeasured]
+    mistakes += [f"{trial.cell_slug} {trial.state}: {trial.reason}" for trial in lost]
+    if len(known) < planned.launches:
+        mistakes.append(f"{len(known)} of {planned.launches} launches are stored")
+    if mistakes:
+        raise NightIncomplete("\n".join(mistakes))
