@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, cast
 
-from airflow.sdk import TriggerRule, get_current_context, task, task_group
+from airflow.sdk import TaskGroup, TriggerRule, get_current_context, task, task_group
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from schema.cells import Gpu
@@ -26,25 +26,31 @@ def flow(plan: Callable[[dict[str, Any], str], dict[str, Any]]) -> None:
         return plan(dict(context["params"]), context["dag_run"].run_after.date().isoformat())
 
     orders: Any = planned()
-    builds = picked.override(task_id="builds")(orders["builds"])
-    provided = provision.override(retries=1).expand(wanted=builds)
     judged = judge(orders["night"])
     for gpu in Gpu:
-        provided >> measure(gpu, orders) >> judged
+        with TaskGroup(gpu.value):
+            measure(gpu.value, orders) >> judged
     judged >> announce(orders["night"]) >> gate(orders["night"])
 
 
-def measure(gpu: Gpu, orders: Any) -> Any:
-    """All launches on one kind of device: one at a time per device, recorded one by one."""
+def measure(gpu: str, orders: Any) -> Any:
+    """All launches on one kind of device: one at a time per device, recorded one by one.
 
-    @task_group(group_id=gpu.value)
+    Where hosts are remote, everything that touches a host's files runs in its queue.
+    """
+    here = {"queue": gpu} if os.environ.get("TAILWATCH_REMOTE_HOSTS") else {}
+
+    @task_group
     def launches(received: dict[str, Any]) -> None:
-        queue = {"queue": gpu.value} if os.environ.get("TAILWATCH_REMOTE_HOSTS") else {}
-        measured = trial.override(pool=gpu.value, **queue)(received)
-        measured >> record(received)
+        measured = trial.override(pool=gpu, **here)(received)
+        measured >> record.override(**here)(received)
 
-    here = picked.override(task_id=f"{gpu.value}_orders")(orders[gpu.value])
-    return launches.expand(received=here)
+    asked = picked.override(task_id="builds")(orders[gpu]["builds"])
+    wanted = picked.override(task_id="orders")(orders[gpu]["orders"])
+    provided = provision.override(retries=1, **here).expand(wanted=asked)
+    measured = launches.expand(received=wanted)
+    provided >> measured
+    return measured
 
 
 @task

@@ -60,18 +60,18 @@ def plan_a_night(params: dict[str, Any], today: str) -> dict[str, Any]:
 
 
 def _planned(night: Night, planned: list[PlannedLaunch]) -> dict[str, Any]:
-    """{"night", "builds", and the orders of each kind of device}."""
+    """{"night", and for each kind of device its "builds" and "orders"}."""
     with writing() as session:
         record_night(session, night)
-    orders: dict[str, list[dict[str, Any]]] = {gpu: [] for gpu in Gpu}
-    wanted: list[dict[str, str]] = []
+    found: dict[str, Any] = {gpu.value: {"builds": [], "orders": []} for gpu in Gpu}
     for one in planned:
-        gpu = one.cells[0].family.gpu
-        orders[gpu].append(order(one, matrix=night.matrix, matrix_digest=night.matrix_digest))
-        build = {"build": f"{one.build.engine}=={one.build.release}", "gpu": str(gpu)}
-        wanted += [build] if build not in wanted else []
+        gpu = one.cells[0].family.gpu.value
+        build = {"build": f"{one.build.engine}=={one.build.release}", "gpu": gpu}
+        found[gpu]["builds"] += [build] if build not in found[gpu]["builds"] else []
+        asked = order(one, matrix=night.matrix, matrix_digest=night.matrix_digest)
+        found[gpu]["orders"].append(asked)
     log.info("night %s: %d launches of %d cells", night.name, len(planned), len(night.cells))
-    return {"night": night.name, "builds": wanted, **orders}
+    return {"night": night.name, **found}
 
 
 def provision(wanted: dict[str, str]) -> None:

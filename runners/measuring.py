@@ -14,7 +14,7 @@ from runners.phases import Phases
 from runners.prometheus import parse
 from runners.server import Server
 from runners.telemetry import Watch
-from runners.workload import Draft, draw, warm_up
+from runners.workload import Draft, draw, warm_up, warm_up_requests
 from schema.cells import Arrival, Cell, Workload
 from schema.nights import PlannedLaunch
 from schema.trials import Trial, TrialState
@@ -93,7 +93,7 @@ def _warm_up(ready: Ready, cell: Cell, seed: int) -> tuple[int, bool]:
 
 def _width(workload: Workload) -> int:
     """Requests in flight while warming up."""
-    return workload.concurrency or (min(8, workload.requests))
+    return workload.concurrency or warm_up_requests(workload)
 
 
 def _send(ready: Ready, workload: Workload, drafts: Sequence[Draft]) -> Window:

@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 
 from schema.cells import Arrival, Lengths, Workload
 
+MOST_IN_FLIGHT = 128
+"""Width of an offline workload's warm-up: beyond it engines queue by themselves."""
+
 FIRST_TOKEN = 10
 """Ids below are special tokens in the tokenizers of Llama and Mixtral."""
 
@@ -48,8 +51,11 @@ def warm_up(workload: Workload, *, seed: int, window: int, vocabulary: int) -> t
 
 
 def warm_up_requests(workload: Workload) -> int:
-    """At least 8, and at least as many as may be in flight."""
-    return max(8, min(workload.in_flight, workload.requests))
+    """At least 8, and as many as will be in flight: 8 where the engine's speed decides that."""
+    everything = (
+        min(workload.requests, MOST_IN_FLIGHT) if workload.arrival is Arrival.OFFLINE else 8
+    )
+    return max(8, workload.concurrency or everything)
 
 
 def warm_up_seed(seed: int, window: int) -> int:

@@ -42,6 +42,8 @@ class Sglang:
             command += ["--kv-cache-dtype", "fp8_e4m3"]
         if family.kv_cache_bytes is not None:
             command += ["--max-total-tokens", str(_kv_tokens(start))]
+        else:
+            command += ["--mem-fraction-static", "0.88"]
         for flag, value in family.settings:
             command += [f"--{flag}"] if value is None else [f"--{flag}", value]
         return command + list(start.flags)

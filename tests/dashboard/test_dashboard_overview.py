@@ -1,0 +1,95 @@
+"""The one sentence of a night."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from dashboard.overview import overview, shared_parts, short_names
+from schema.judgements import Comparison, Judgement, Side, Verdict
+from schema.trials import TrialState
+
+NAMES = {"a": "mixtral closed-4", "b": "llama closed-4"}
+RAN = {TrialState.VALID: 20}
+SIDE = Side(builds=("x",), trials=("t",), values=(1.0,), median=1.0)
+
+
+def _judgement(verdict: Verdict, cell: str, metric: str, change: float = 0.0) -> Judgement:
+    found = Comparison(
+        night="2026-11-21", cell=cell, metric=metric, baseline=SIDE, contender=SIDE,
+        change=change, confidence=0.95,
+    )  # fmt: skip
+    return Judgement(comparison=found, verdict=verdict, reason=f"{verdict} of {cell}", policy="p")
+
+
+WORSE = _judgement(Verdict.REGRESSION, "a", "itl_p50", 0.08)
+HEAVIER = _judgement(Verdict.REGRESSION, "b", "gpu_memory_peak", 0.02)
+BETTER = _judgement(Verdict.IMPROVEMENT, "b", "ttft_p50", -0.1)
+SAME = _judgement(Verdict.NO_CHANGE, "a", "e2e_p50")
+OPEN = _judgement(Verdict.INCONCLUSIVE, "b", "ttft_p90")
+
+
+@pytest.mark.parametrize(
+    ("judgements", "headline"),
+    [
+        ([WORSE, SAME, BETTER], "1 of 2 cells got slower: mixtral closed-4 (itl_p50 +8.0 %)"),
+        ([HEAVIER, SAME], "1 of 2 cells got worse: llama closed-4 (gpu_memory_peak +2.0 %)"),
+        ([BETTER, SAME], None),
+        ([SAME, OPEN], "Nothing got worse; 1 comparison is undecided"),
+        ([SAME], "Nothing got worse"),
+        ([OPEN], "Nothing could be decided"),
+        ([], "Not judged yet"),
+    ],
+)
+def test_the_headline_says_the_worst_first(
+    judgements: Sequence[Judgement], headline: str | None
+) -> None:
+    seen = overview(judgements, names=NAMES, trials=RAN).headline
+    expected = headline or "Nothing got worse; 1 of 2 cells improved: llama closed-4"
+    assert seen.startswith(expected)
+
+
+def test_a_night_without_trials_is_red() -> None:
+    seen = overview([], names=NAMES, trials={TrialState.VALID: 0})
+    assert (seen.headline, seen.tone) == ("Nothing ran", TrialState.FAILED)
+
+
+def test_a_night_of_failures_measured_nothing() -> None:
+    seen = overview([OPEN], names=NAMES, trials={TrialState.FAILED: 3})
+    assert seen.headline == "Nothing could be measured: no trial is valid"
+
+
+def test_a_cell_is_named_with_its_largest_change() -> None:
+    tail = _judgement(Verdict.REGRESSION, "a", "itl_p90", 0.3)
+    assert "itl_p90 +30.0 %" in overview([WORSE, tail], names=NAMES, trials=RAN).headline
+
+
+def test_rows_of_one_cell_stay_together() -> None:
+    tail = _judgement(Verdict.REGRESSION, "b", "itl_p90", 0.3)
+    seen = overview([WORSE, tail, HEAVIER], names=NAMES, trials=RAN)
+    assert [own.comparison.cell for own in seen.worse] == ["b", "b", "a"]
+
+
+def test_metrics_with_one_reason_are_one_row() -> None:
+    other = _judgement(Verdict.INCONCLUSIVE, "b", "ttft_p50")
+    (row,) = overview([OPEN, other], names=NAMES, trials=RAN).undecided
+    assert row.metrics == ("ttft_p50", "ttft_p90")
+
+
+def test_short_names_keep_what_tells_cells_apart() -> None:
+    slugs = {
+        "a": "vllm/mixtral/bf16/h100/tp1/closed-4",
+        "b": "vllm/mixtral/bf16/h100/tp1/open-3",
+    }
+    assert short_names(slugs) == {"a": "closed-4", "b": "open-3"}
+    assert shared_parts(slugs) == ("vllm", "mixtral", "bf16", "h100", "tp1")
+
+
+def test_a_lone_cell_is_named_by_model_and_workload() -> None:
+    assert short_names({"a": "vllm/mixtral/bf16/h100/tp1/open-3"}) == {"a": "mixtral open-3"}
+
+
+def test_no_two_cells_get_one_short_name() -> None:
+    slugs = {"a": "vllm/mixtral/bf16/h100/tp1/open-3", "b": "vllm/mixtral/bf16/h100/tp2/open-3"}
+    same = slugs | {"c": slugs["b"]}
+    assert len(set(short_names(slugs).values())) == 2
+    assert len(set(short_names(same).values())) == 3
