@@ -45,8 +45,8 @@ def measure(gpu: str, orders: Any) -> Any:
         measured = trial.override(pool=gpu, **here)(received)
         measured >> record.override(**here)(received)
 
-    asked = picked.override(task_id="builds")(orders[gpu]["builds"])
-    wanted = picked.override(task_id="orders")(orders[gpu]["orders"])
+    asked = picked.override(task_id="builds")(orders[gpu], "builds")
+    wanted = picked.override(task_id="orders")(orders[gpu], "orders")
     provided = provision.override(retries=1, **here).expand(wanted=asked)
     measured = launches.expand(received=wanted)
     provided >> measured
@@ -54,9 +54,9 @@ def measure(gpu: str, orders: Any) -> Any:
 
 
 @task
-def picked(part: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def picked(part: dict[str, list[Any]], name: str) -> list[Any]:
     """Airflow maps over a task's return value only, not over one key of it."""
-    return part
+    return part[name]
 
 
 def _label(name: str, text: str) -> None:

@@ -1,6 +1,6 @@
 """A night in one sentence, and its judgements in the order in which people need them. Pure."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -56,17 +56,24 @@ def overview(
 
 
 def short_names(slugs: Mapping[str, str]) -> dict[str, str]:
-    """What tells the cells apart: their slugs (by key) without the parts that all of them share."""
+    """What tells the cells apart: their slugs (by key) without the parts that all of them share.
+
+    A lone cell is named by its model and workload.
+    """
     parts = {key: slug.split("/") for key, slug in slugs.items()}
+    if len(parts) == 1:
+        return {key: " ".join([*own[1:2], own[-1]]) for key, own in parts.items()}
     shared = set(shared_parts(slugs))
-    if len(slugs) == 1:
-        return {key: f"{own[1]} {own[-1]}" for key, own in parts.items() if len(own) > 1} or {
-            **slugs
-        }
-    return {
-        key: " ".join(part for part in own if part not in shared) or "/".join(own)
-        for key, own in parts.items()
+    short = {
+        key: " ".join(part for part in own if part not in shared) for key, own in parts.items()
     }
+    return told_apart({key: short[key] or slug for key, slug in slugs.items()})
+
+
+def told_apart(names: Mapping[str, str]) -> dict[str, str]:
+    """Names (by key) that are all different: cells may differ in what a slug does not say."""
+    often = Counter(names.values())
+    return {key: name if often[name] == 1 else f"{name} ({key[:8]})" for key, name in names.items()}
 
 
 def shared_parts(slugs: Mapping[str, str]) -> tuple[str, ...]:

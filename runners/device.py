@@ -8,6 +8,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from runners import cards
@@ -20,64 +21,88 @@ log = logging.getLogger(__name__)
 
 WAIT_S = 8.0
 """A launch that was killed needs up to 5 s to clear the device."""
+CPU_PLACES = 2
+"""Engines that a CPU host may hold: one is measured alone while the others are idle. Starting an
+engine is single-threaded work, so two start in little more time than one (see runners/quiet.py)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """What a launch holds."""
+
+    name: str
+    """Carried by every engine process as a variable: how leftovers are found."""
+    locks: tuple[int, ...]
+    """Descriptors for the engine's keeper: the place is free when the last of them is closed."""
 
 
 def devices(host: Host) -> tuple[str, ...]:
-    """What a launch on this host takes: card UUIDs, or the processor as a whole."""
-    return tuple(card.uuid for card in host.cards) or ("cpu",)
+    """Card UUIDs of the host; none on a CPU host."""
+    return tuple(card.uuid for card in host.cards)
 
 
 @contextlib.contextmanager
-def taken(host: Host, label: str) -> Iterator[tuple[int, ...]]:
-    """Hold every device of the host; yields the lock descriptors for the engine's keeper.
+def taken(host: Host, label: str) -> Iterator[Place]:
+    """Hold every card of the host, or one place of a CPU host.
 
     The lock lives as long as any process that holds a descriptor: even when this process is killed
     it is released only after the engine is gone. Leftovers of a keeper that was itself killed are
     ended here. Raises DeviceBusy when another launch or a foreign process has the device.
     """
     with contextlib.ExitStack() as stack:
-        locks = tuple(stack.enter_context(_lock(name, label)) for name in devices(host))
-        sweep(devices(host))
+        if host.cards:
+            names = devices(host)
+            locks = tuple(stack.enter_context(_lock((name,), label))[1] for name in names)
+        else:
+            places = tuple(f"cpu-{number}" for number in range(CPU_PLACES))
+            name, lock = stack.enter_context(_lock(places, label))
+            names, locks = (name,), (lock,)
+        sweep(names)
         _refuse_strangers(host)
-        yield locks
+        yield Place(name=names[0], locks=locks)
 
 
-def lock_path(device: str) -> Path:
-    """One file per device for all users of this host."""
-    return Path(tempfile.gettempdir()) / f"tailwatch-{device}.lock"
+def lock_path(name: str) -> Path:
+    """One file per device or place for all users of this host."""
+    return Path(tempfile.gettempdir()) / f"tailwatch-{name}.lock"
+
+
+def open_lock(name: str) -> int:
+    """A descriptor of the lock file, which every user of the host may open."""
+    before = os.umask(0)
+    try:
+        return os.open(lock_path(name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    finally:
+        os.umask(before)
 
 
 @contextlib.contextmanager
-def _lock(device: str, label: str) -> Iterator[int]:
-    before = os.umask(0)
+def _lock(names: tuple[str, ...], label: str) -> Iterator[tuple[str, int]]:
+    """The first of these that is free, and its descriptor."""
+    descriptors = {name: open_lock(name) for name in names}
     try:
-        descriptor = os.open(lock_path(device), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        name = _first_free(descriptors)
+        os.ftruncate(descriptors[name], 0)
+        os.pwrite(descriptors[name], f"process {os.getpid()}: {label}".encode(), 0)
+        yield name, descriptors[name]
     finally:
-        os.umask(before)
-    try:
-        _wait_for(descriptor, device)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"process {os.getpid()}: {label}".encode(), 0)
-        yield descriptor
-    finally:
-        os.close(descriptor)
+        for descriptor in descriptors.values():
+            os.close(descriptor)
 
 
-def _wait_for(descriptor: int, device: str) -> None:
+def _first_free(descriptors: dict[str, int]) -> str:
     deadline = time.monotonic() + WAIT_S
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                holder = os.pread(descriptor, 200, 0).decode(errors="replace")
-                raise DeviceBusy(
-                    f"device {device} is taken by {holder or 'another launch'}; "
-                    "wait for it, or end it"
-                ) from None
-            time.sleep(0.1)
-        else:
-            return
+    while time.monotonic() < deadline:
+        for name, descriptor in descriptors.items():
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return name
+        time.sleep(0.1)
+    held = [os.pread(one, 200, 0).decode(errors="replace") for one in descriptors.values()]
+    raise DeviceBusy(
+        f"{' and '.join(descriptors)} taken by {'; '.join(filter(None, held)) or 'another launch'}:"
+        " wait for it, or end it"
+    )
 
 
 def leftovers(names: tuple[str, ...]) -> list[int]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from runners import cards, cores, device, errors, host
+from runners import cards, cores, device, errors, host, quiet
 from runners.builds.provided import Provided, Provisioner, caches
 from runners.engines.adapter import Adapter, Start
 from runners.engines.catalogue import ADAPTERS
@@ -90,19 +90,24 @@ def launch(
 
 def _run(plan: PlannedLaunch, provided: Provided, options: Options, story: _Story) -> None:
     """From a free device to a free device."""
-    adapter = ADAPTERS[plan.build.engine]
+    adapter, gpu = ADAPTERS[plan.build.engine], plan.cells[0].family.gpu
     with ExitStack() as stack:
         with story.phases("prepare"):
-            locks = stack.enter_context(device.taken(story.host, plan.label))
+            place = stack.enter_context(device.taken(story.host, plan.label))
             start = _start(plan, provided, options, story)
             command, after = _compose(adapter, provided, start, story)
         log_file = options.home / "logs" / "engines" / f"{start.served_name}.log"
-        environment = engine_environment(story.environment, device.devices(story.host)[0])
+        environment = engine_environment(story.environment, place.name)
         if after:
             environment["TAILWATCH_AFTER"] = after
+        story.phases.begin("wait")
+        turn = stack.enter_context(ExitStack())  # left after the engine: stopping is noise as well
+        turn.enter_context(quiet.starting(gpu))
         try:
-            with running(command, environment, log=log_file, port=start.port, held=locks) as server:
-                _serve(plan, adapter, start, server, options, story)
+            with running(
+                command, environment, log=log_file, port=start.port, held=place.locks
+            ) as server:
+                _serve(plan, adapter, start, server, turn, options, story)
                 story.phases.begin("stop")
         finally:
             story.phases.end()
@@ -145,6 +150,7 @@ def _serve(
     adapter: Adapter,
     start: Start,
     server: Server,
+    turn: ExitStack,
     options: Options,
     story: _Story,
 ) -> None:
@@ -158,6 +164,9 @@ def _serve(
             )
         story.startup_s = story.phases.seconds["start"]
         (start.caches / f"{start.family.key}.warm").touch()
+        with story.phases("wait"):
+            turn.close()
+            turn.enter_context(quiet.measuring(start.family.gpu))
         with story.phases("ask"):
             samples = parse(server.page("/metrics").text)
             story.effective = adapter.effective(_info(server, adapter))

@@ -4,8 +4,8 @@ import contextlib
 import time
 from collections.abc import Iterator
 
-LOAD = ("start", "warm_up", "measure")
-"""Steps that are not overhead: the engine's start and the load itself."""
+LOAD = ("wait", "start", "warm_up", "measure")
+"""Steps that are not overhead: another launch's turn, the engine's start and the load itself."""
 
 
 class Phases:
@@ -36,5 +36,5 @@ class Phases:
             self._open = None
 
     def overhead_s(self, total_s: float) -> float:
-        """Of `total_s`, what was neither the engine's start nor load."""
+        """Of `total_s`, what was none of LOAD."""
         return total_s - sum(self.seconds.get(name, 0.0) for name in LOAD)

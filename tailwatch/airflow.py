@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
+from runners.device import CPU_PLACES
 from schema.cells import Gpu
 from schema.words import digest
 from tailwatch.airflow_client import AirflowClient
@@ -30,8 +31,8 @@ COMMANDS: dict[str, list[str]] = {
 DAGS_FOLDER = "AIRFLOW__CORE__DAGS_FOLDER"
 STARTS_WITHIN_S = 240.0  # 15-40 s are usual; the first start compiles its modules
 STOPS_WITHIN_S = 15.0  # 3-12 s are usual
-POOLS = dict.fromkeys(Gpu, 1)
-"""Trials at once by GPU kind: two engines on one machine would measure each other."""
+POOLS = dict.fromkeys(Gpu, 1) | {Gpu.CPU: CPU_PLACES}
+"""Launches at once by GPU kind. On a CPU host they start together and are measured alone."""
 PARALLELISM = 4
 
 

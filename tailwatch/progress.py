@@ -24,6 +24,9 @@ STEPS = {
 }
 """Tasks in the order of the flow, with what people read."""
 
+UNTIL_MEASURED = (STEPS["plan"], STEPS["provision"], STEPS["trial"])
+"""Steps during which the remaining time is worth telling: the others take seconds."""
+
 LAUNCH = "trial"
 ENDED = ("success", "failed", "upstream_failed", "skipped", "removed")
 WORKING = ("running", "restarting")
@@ -46,7 +49,7 @@ class Progress(Word):
     def line(self) -> str:
         """One line for people: `measuring: 3 of 20 launches, about 12 min left, running X`."""
         parts = [self.step if self.launches_total is None else f"{self.step}: {self._launches()}"]
-        if self.launches_done != self.launches_total:
+        if self.step in UNTIL_MEASURED and self.launches_done != self.launches_total:
             parts.append(self._remaining())
         if self.running:
             parts.append(f"running {', '.join(self.running)}")
@@ -72,7 +75,7 @@ def measure(
         launches_done=len(done),
         launches_total=len(launches) or None,
         launches_failed=sum(one.state in ("failed", "upstream_failed") for one in launches),
-        running=tuple(one.label or f"launch {one.map_index + 1}" for one in running),
+        running=tuple(_label(one) for one in running),
         remaining_s=_remaining(launches, now, _durations(launches) or _durations(earlier)),
     )
 
@@ -106,6 +109,13 @@ def _remaining(
     for one in launches:
         left[one.task] += max(0.0, typical - _spent(one, now)) if one.state not in ENDED else 0.0
     return max(left.values())
+
+
+def _label(one: TaskInstance) -> str:
+    """Airflow may know the label only after the launch; until then it gives the bare index."""
+    if one.label is None or one.label == str(one.map_index):
+        return f"launch {one.map_index + 1}"
+    return one.label
 
 
 def _spent(one: TaskInstance, now: datetime) -> float:

@@ -5,6 +5,7 @@ import streamlit as st
 from dashboard import frames, markup, queries, sentences
 from dashboard.address import asked, choice
 from dashboard.charts.compare import forest, strip
+from dashboard.overview import told_apart
 from dashboard.units import scale
 from schema.judgements import Comparison, Judgement, Verdict
 from schema.metrics import METRICS
@@ -21,7 +22,7 @@ def judged() -> tuple[list[tuple[Comparison, Verdict | None]], dict[str, Judgeme
         chosen = choice("Night", {own.name: own.name for own in recorded}, "night")
     night = queries.night(chosen)
     with right:
-        cells = {cell.key: cell.slug for cell in night.plan.cells}
+        cells = told_apart({cell.key: cell.slug for cell in night.plan.cells})
         if not cells:
             st.info(f"Night {chosen} planned no cell.")
             st.stop()
@@ -38,15 +39,14 @@ def judged() -> tuple[list[tuple[Comparison, Verdict | None]], dict[str, Judgeme
             "recorded; Tonight lists the trials that failed."
         )
         st.stop()
-    return [(own.comparison, own.verdict) for own in found], {
-        own.comparison.metric: own for own in found
-    }
+    judgements = {own.comparison.metric: own for own in found}
+    return [(own.comparison, own.verdict) for own in found], judgements
 
 
 def explored() -> tuple[list[tuple[Comparison, Verdict | None]], dict[str, Judgement]]:
     """Any two cells, or two builds of one cell, over all nights."""
-    cells = {cell.key: cell.slug for cell in queries.cells()}
-    builds = {build.key: f"{build.name} ({build.digest[:12]})" for build in queries.builds()}
+    cells = told_apart({cell.key: cell.slug for cell in queries.cells()})
+    builds = told_apart({build.key: build.name for build in queries.builds()})
     if not cells or not builds:
         st.info(sentences.NO_NIGHTS)
         st.stop()

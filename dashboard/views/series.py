@@ -5,10 +5,11 @@ import streamlit as st
 from dashboard import frames, queries, sentences, tables
 from dashboard.address import choice
 from dashboard.charts.series import Mark, series
+from dashboard.overview import told_apart
 from dashboard.units import quantity, scale
 from schema.metrics import METRICS
 
-cells = {cell.key: cell.slug for cell in queries.cells()}
+cells = told_apart({cell.key: cell.slug for cell in queries.cells()})
 if not cells:
     st.info(sentences.NO_NIGHTS)
     st.stop()

@@ -88,8 +88,10 @@ def test_a_lone_cell_is_named_by_model_and_workload() -> None:
     assert short_names({"a": "vllm/mixtral/bf16/h100/tp1/open-3"}) == {"a": "mixtral open-3"}
 
 
-def test_no_two_cells_get_one_short_name() -> None:
-    slugs = {"a": "vllm/mixtral/bf16/h100/tp1/open-3", "b": "vllm/mixtral/bf16/h100/tp2/open-3"}
-    same = slugs | {"c": slugs["b"]}
-    assert len(set(short_names(slugs).values())) == 2
-    assert len(set(short_names(same).values())) == 3
+def test_no_two_cells_get_one_name() -> None:
+    slugs = {"0123456789": "vllm/mixtral/open-3", "9876543210": "vllm/mixtral/open-3"}
+    assert short_names(slugs | {"a": "vllm/mixtral/closed-4"}) == {
+        "0123456789": "open-3 (01234567)",
+        "9876543210": "open-3 (98765432)",
+        "a": "closed-4",
+    }

@@ -83,6 +83,15 @@ def test_after_the_last_launch_no_time_is_promised() -> None:
     assert measure(tasks, NOW).line == "judging: 1 of 1 launches"
 
 
+def test_without_any_launch_nothing_is_estimated_at_the_end() -> None:
+    tasks = _ended("plan", "provision", "trial", "record", "judge", "announce", "gate")
+    assert measure(tasks, NOW).line == "finished"
+
+
+def test_a_launch_without_a_label_yet_is_told_by_its_place() -> None:
+    assert measure([_launch(2, "running", label="2")], NOW).running == ("launch 3",)
+
+
 def test_a_retried_launch_is_not_done() -> None:
     assert measure([_launch(0, "up_for_retry", duration_s=5.0)], NOW).launches_done == 0
 

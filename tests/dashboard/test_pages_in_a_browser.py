@@ -1,0 +1,165 @@
+"""The four pages in a real browser: nothing breaks, and a finding leads to its evidence."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.error import URLError
+from urllib.parse import urlencode
+from urllib.request import urlopen
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is missing: apt-get install chromium"),
+]
+
+REPOSITORY = Path(__file__).parents[2]
+STARTS_WITHIN_S = 60
+SHOWS_WITHIN_MS = 60_000
+QUIET = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
+)  # fmt: skip
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def dashboard(release, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a dashboard over the seeded nights."""
+    port = _free_port()
+    command = [
+        sys.executable, "-m", "streamlit", "run", str(REPOSITORY / "dashboard" / "app.py"),
+        "--server.headless", "true", "--server.address", "127.0.0.1", "--server.port", str(port),
+    ]  # fmt: skip
+    log = tmp_path_factory.mktemp("dashboard") / "log"
+    environment = os.environ | {"DATABASE_URL": release.url}
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            command, stdout=output, stderr=output, env=environment, cwd=REPOSITORY
+        )
+        try:
+            _wait(f"http://127.0.0.1:{port}/_stcore/health", server, log)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            server.wait(timeout=20)
+
+
+def _wait(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + STARTS_WITHIN_S
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            with urlopen(address, timeout=2):
+                return
+        except (URLError, OSError):
+            time.sleep(0.2)
+    pytest.fail(f"the dashboard did not start:\n{log.read_text()}")
+
+
+@pytest.fixture(scope="module")
+def browser_page() -> Iterator[Page]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        yield browser.new_page(viewport={"width": 1500, "height": 1200})
+        browser.close()
+
+
+@pytest.fixture
+def page(browser_page: Page) -> Iterator[Page]:
+    """The browser; a test fails when a script on the page does."""
+    errors: list[str] = []
+
+    def note(error: Exception) -> None:
+        errors.append(str(error))
+
+    browser_page.on("pageerror", note)
+    yield browser_page
+    browser_page.remove_listener("pageerror", note)
+    assert errors == []
+
+
+def _open(page: Page, dashboard: str, path: str, text: str, **parameters: str) -> None:
+    address = f"{dashboard}/{path}?{urlencode(parameters)}"
+    page.goto(address, wait_until="domcontentloaded")  # a websocket stays open: never idle
+    _settled(page, text)
+
+
+def _settled(page: Page, text: str) -> None:
+    """Waits for a text and for the end of the script; no box with an exception is on the page."""
+    expect(page.get_by_text(text).first).to_be_visible(timeout=SHOWS_WITHIN_MS)
+    expect(page.get_by_test_id("stStatusWidget")).to_have_count(0, timeout=SHOWS_WITHIN_MS)
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+def _charts(page: Page, count: int) -> None:
+    expect(page.locator(".js-plotly-plot .main-svg:first-child")).to_have_count(
+        count, timeout=SHOWS_WITHIN_MS
+    )
+
+
+def test_a_click_on_a_finding_leads_to_its_trials(release, dashboard: str, page: Page) -> None:
+    _open(page, dashboard, "", "1 of 4 cells got slower")
+    worse = page.get_by_role("table", name="got worse")
+    worse.get_by_role("link", name="itl_p50").click()
+    _settled(page, "A point is a trial; a click opens it.")
+    expect(page.get_by_text("Regression", exact=True)).to_be_visible()
+    assert f"cell={release.cell}" in page.url
+    _charts(page, 2)
+
+
+def test_a_click_on_a_failed_trial_leads_to_its_log(dashboard: str, page: Page) -> None:
+    _open(page, dashboard, "", "1 of 4 cells got slower")
+    page.get_by_role("table", name="failed").get_by_role("link", name="failed").first.click()
+    _settled(page, "Failed: it did not end")
+    expect(page.get_by_text("CUDA error: out of memory")).to_be_visible()
+
+
+def test_a_click_on_a_point_of_a_series_leads_to_its_trial(
+    release, dashboard: str, page: Page
+) -> None:
+    _open(
+        page, dashboard, "series", "A point is a valid trial", cell=release.cell, metric="itl_p50"
+    )
+    _charts(page, 1)
+    page.locator(".js-plotly-plot .points path").last.hover(force=True)
+    page.mouse.down()
+    page.mouse.up()
+    _settled(page, "Valid: its numbers enter the samples")
+    assert "/trial?trial=" in page.url
+
+
+def test_a_click_on_a_change_chooses_its_metric(release, dashboard: str, page: Page) -> None:
+    _open(page, dashboard, "compare", "Every metric", night=release.night, cell=release.cell)
+    _charts(page, 2)
+    page.locator(".js-plotly-plot").first.locator(".points path").first.hover(force=True)
+    page.mouse.down()
+    page.mouse.up()
+    expect(page).to_have_url(re.compile("metric=output_throughput"), timeout=SHOWS_WITHIN_MS)
+    _settled(page, "A point is a trial; a click opens it.")
+
+
+def test_a_valid_trial_draws_all_its_charts(release, dashboard: str, page: Page) -> None:
+    _open(page, dashboard, "trial", "Command and log", trial=release.valid)
+    _charts(page, 4)
+
+
+def test_the_addresses_of_the_pages_survive_the_navigation(dashboard: str, page: Page) -> None:
+    _open(page, dashboard, "", "1 of 4 cells got slower")
+    for name, text in (("Series", "lower is better"), ("Compare", "Every metric")):
+        page.get_by_role("link", name=name, exact=True).first.click()
+        _settled(page, text)
+        assert page.url.startswith(f"{dashboard}/{name.lower()}")
