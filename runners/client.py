@@ -5,6 +5,7 @@ as raw chunks; only (time, bytes) is kept while the window is measured.
 """
 
 import asyncio
+import contextlib
 import gc
 import json
 import time
@@ -88,13 +89,16 @@ async def _measure(
 async def _closed(
     http: httpx.AsyncClient, in_flight: int, pairs: list[tuple[Draft, bytes]], began: float
 ) -> list[_Answer]:
-    """As many workers as may be in flight share one queue."""
+    """As many workers as may be in flight share one queue. A worker that waited in vain gives up:
+    the rest of the queue would wait as long, one after the other."""
     queue, answers = iter(pairs), []
 
     async def worker() -> None:
         for draft, body in queue:
             at = time.perf_counter() - began
             answers.append(await _one(http, replace(draft, scheduled_s=at), body, began))
+            if (answers[-1].error or "").startswith(httpx.ReadTimeout.__name__):
+                return
 
     await asyncio.gather(*(worker() for _ in range(in_flight)))
     return answers
@@ -124,7 +128,8 @@ async def _open_connections(http: httpx.AsyncClient, number: int) -> None:
     """Open connections before they are timed."""
 
     async def touch() -> None:
-        await http.get("/v1/models")
+        with contextlib.suppress(httpx.HTTPError):  # the requests will tell what is wrong
+            await http.get("/v1/models")
 
     await asyncio.gather(*(touch() for _ in range(number)))
 
@@ -190,8 +195,8 @@ def parse_events(
             if not line.startswith(b"data:") or line.strip() == b"data: [DONE]":
                 continue
             event = json.loads(line[5:])
-            if "error" in event:
-                raise ValueError(str(event["error"])[:200])
+            if not isinstance(event, dict) or "error" in event:
+                raise ValueError(str(event)[:200])
             usage = event.get("usage") or {}
             total = int(usage.get("completion_tokens") or 0)
             prompt_tokens = int(usage.get("prompt_tokens") or prompt_tokens)

@@ -48,5 +48,6 @@ class SpoolError(RunnerError):
     """The document could not be kept on this host."""
 
 
-class Killed(BaseException):
-    """SIGTERM arrived. Not an Exception, so that nothing swallows it on the way out."""
+class Killed(KeyboardInterrupt):
+    """SIGTERM arrived. A KeyboardInterrupt, because asyncio keeps any other exception that a signal
+    raises inside a task and goes on."""

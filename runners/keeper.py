@@ -1,10 +1,11 @@
 """The keeper: a small process that starts an engine and outlives whoever asked for it.
 
-    python -m runners.keeper LOG COMMAND...
+    python -I runners/keeper.py LOG COMMAND...
 
 It holds the read end of a pipe as its standard input. When the pipe closes (the launch ended, was
 killed with SIGKILL, or its host process crashed), it stops the engine: TERM, 3.5 s, KILL. It is a
-child subreaper (prctl(2)), so engine processes that leave their group are found as well.
+child subreaper (prctl(2)), so engine processes that leave their group are found as well. It imports
+nothing of this package, so that the engine's PYTHONPATH need not name it.
 TAILWATCH_AFTER, a JSON list, is a command to run at the very end, such as removing a container.
 Exit code: the engine's, or 0 when it was asked to stop it.
 """
@@ -24,6 +25,8 @@ TERM_GRACE_S = 3.5
 """Airflow kills a task's group 5 s after SIGTERM: everything must be over before that."""
 POLL_S = 0.05
 PR_SET_CHILD_SUBREAPER = 36
+NOT_STARTED = 127
+"""Exit code of a shell for a command that it cannot find."""
 
 
 def descendants(root: int) -> list[int]:
@@ -74,9 +77,13 @@ def keep(log: Path, command: list[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # only the pipe decides
     with log.open("ab") as output:
-        engine = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, process_group=0
-        )
+        try:
+            engine = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, process_group=0
+            )
+        except OSError as error:
+            output.write(f"cannot start {command[0]}: {error.strerror}\n".encode())
+            return NOT_STARTED
     asked = False
     while engine.poll() is None and not asked:
         asked = bool(select.select([sys.stdin], [], [], POLL_S)[0])

@@ -61,7 +61,7 @@ class _Story:
     caches_warm: bool | None = None
     log_tail: str = ""
     watch: Watch | None = None
-    error: RunnerError | None = None
+    error: RunnerError | OSError | None = None
 
 
 def launch(
@@ -82,7 +82,7 @@ def launch(
         provided = provisioner.find(plan.build, family.gpu)
         story.build = provided.build
         _run(plan, provided, options, story)
-    except RunnerError as error:
+    except (RunnerError, OSError) as error:  # OSError: this host's own disk or processes
         log.warning("%s: %s: %s", plan.label, type(error).__name__, error)
         story.error = error
     return _document(plan, story, began, attempt)

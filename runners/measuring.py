@@ -12,7 +12,7 @@ from runners.engines.adapter import Adapter, Counters
 from runners.keeper import descendants
 from runners.phases import Phases
 from runners.prometheus import parse
-from runners.server import Server
+from runners.server import Server, require_answering
 from runners.telemetry import Watch
 from runners.workload import Draft, draw, warm_up, warm_up_requests
 from schema.cells import Arrival, Cell, Workload
@@ -97,9 +97,13 @@ def _width(workload: Workload) -> int:
 
 
 def _send(ready: Ready, workload: Workload, drafts: Sequence[Draft]) -> Window:
-    return asyncio.run(
+    """One window of load; raises EngineDied or EngineHung when it failed and nothing answers now."""
+    window = asyncio.run(
         send(ready.server.url, ready.served_name, workload, drafts, timeout_s=ready.timeout_s)
     )
+    if any(request.error is not None for request in window.requests):
+        require_answering(ready.server, ready.served_name)
+    return window
 
 
 def _measure(ready: Ready, workload: Workload, drafts: Sequence[Draft]) -> _Measured:

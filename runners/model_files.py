@@ -24,7 +24,7 @@ def model_folder(family: Family, folder: Path) -> Path:
                 f"{family.model.name} has real weights but no config.json at "
                 f"{checkpoint.resolve()}; put the checkpoint there, or say `weights: dummy`"
             )
-        return checkpoint
+        return checkpoint.resolve()  # containers mount absolute paths only
     place = folder / family.key
     place.mkdir(parents=True, exist_ok=True)
     (place / "config.json").write_text(json.dumps(hugging_face_config(family), indent=1))

@@ -17,7 +17,10 @@ def parse(page: str) -> dict[str, float]:
         if match is None:
             continue
         name, labels, text = match.groups()
-        value = float(text)
+        try:
+            value = float(text)
+        except ValueError:
+            continue
         samples[name] = samples.get(name, 0.0) + value
         if labels:
             samples[name + labels] = value

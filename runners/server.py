@@ -11,8 +11,10 @@ from pathlib import Path
 
 import httpx
 
+from runners import keeper as keeper_program
 from runners.engines.adapter import Adapter
 from runners.errors import EngineDied, EngineHung, EngineNotReady, ForeignServer, PortBusy
+from runners.keeper import TERM_GRACE_S
 
 POLL_S = 0.1
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "USER", "LD_LIBRARY_PATH", "CUDA_HOME")
@@ -78,8 +80,16 @@ class Server:
         try:
             return self.http.get(path, timeout=timeout_s)
         except httpx.HTTPError as error:
-            self.require_alive()
+            self.require_alive_after(error)
             raise EngineHung(f"{path} did not answer in {timeout_s:.0f} s: {error}") from error
+
+    def require_alive_after(self, error: httpx.HTTPError) -> None:
+        """As require_alive, when a call failed just now: an engine that closed its connections may
+        be dead while its keeper still clears up behind it."""
+        if not isinstance(error, httpx.TimeoutException):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.keeper.wait(TERM_GRACE_S + 1.5)
+        self.require_alive()
 
 
 @contextlib.contextmanager
@@ -98,11 +108,11 @@ def running(
     require_free(port)
     log.parent.mkdir(parents=True, exist_ok=True)
     keeper = subprocess.Popen(
-        [sys.executable, "-m", "runners.keeper", str(log), *command],
+        [sys.executable, "-I", keeper_program.__file__, str(log), *command],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env={**environment, "PYTHONPATH": _pythonpath(environment)},
+        env=dict(environment),
         process_group=0,
         pass_fds=held,
     )
@@ -114,12 +124,6 @@ def running(
         if keeper.stdin is not None:
             keeper.stdin.close()
         keeper.wait()
-
-
-def _pythonpath(environment: Mapping[str, str]) -> str:
-    """Let the keeper import this package wherever it is; engines given one keep their own."""
-    here = str(Path(__file__).resolve().parents[1])
-    return os.pathsep.join(filter(None, [environment.get("PYTHONPATH"), here]))
 
 
 def wait_until_ready(
@@ -168,12 +172,28 @@ def _require_ours(server: Server, served_name: str) -> None:
         )
 
 
-def _one_token(server: Server, served_name: str, *, timeout_s: float) -> None:
-    body = {"model": served_name, "prompt": [11, 12, 13], "max_tokens": 1, "temperature": 0}
+def require_answering(server: Server, served_name: str, within_s: float = 10.0) -> None:
+    """Raise EngineDied or EngineHung unless the engine answers a request; an error is an answer."""
     try:
-        answer = server.http.post("/v1/completions", json=body, timeout=timeout_s)
+        _ask_for_one_token(server, served_name, timeout_s=within_s)
     except httpx.HTTPError as error:
-        server.require_alive()
+        server.require_alive_after(error)
+        raise EngineHung(
+            f"requests failed, and a further one got no answer in {within_s:.0f} s: {error}; "
+            f"last lines of its log:\n{server.tail(15)}"
+        ) from error
+
+
+def _ask_for_one_token(server: Server, served_name: str, *, timeout_s: float) -> httpx.Response:
+    body = {"model": served_name, "prompt": [11, 12, 13], "max_tokens": 1, "temperature": 0}
+    return server.http.post("/v1/completions", json=body, timeout=timeout_s)
+
+
+def _one_token(server: Server, served_name: str, *, timeout_s: float) -> None:
+    try:
+        answer = _ask_for_one_token(server, served_name, timeout_s=timeout_s)
+    except httpx.HTTPError as error:
+        server.require_alive_after(error)
         raise EngineNotReady(f"healthy, but generated no token: {error}") from error
     if answer.status_code != httpx.codes.OK:
         raise EngineNotReady(f"healthy, but refused a one-token request: {answer.text[:300]}")

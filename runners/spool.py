@@ -1,7 +1,9 @@
 """The spool: finished documents wait here until the database has them."""
 
+import contextlib
 import gzip
 import os
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,7 +29,8 @@ def keep(document: Launch, spool: Path) -> Path:
             os.fsync(raw.fileno())
         part.rename(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the folder itself may be missing or no folder
+            part.unlink()
         raise SpoolError(
             f"cannot keep a launch in {folder}: {error.strerror}; nothing of it was stored. "
             "Make room or name another folder with TAILWATCH_HOME, then run it again"
@@ -39,7 +42,7 @@ def read(path: Path) -> Launch:
     """One document; raises SpoolError that names the file and what is wrong with it."""
     try:
         return Launch.model_validate_json(gzip.decompress(path.read_bytes()))
-    except (OSError, EOFError, ValidationError) as error:
+    except (OSError, EOFError, zlib.error, ValidationError) as error:
         raise SpoolError(f"{path}: not a launch document: {error}") from error
 
 

@@ -70,7 +70,7 @@ def _prompt(source: random.Random, length: int, vocabulary: int) -> tuple[int, .
 def _length(source: random.Random, lengths: Lengths) -> int:
     """Log-normal with the asked mean: mu = ln(mean) - sigma^2 / 2."""
     if lengths.sigma == 0:
-        return round(lengths.mean)
+        return max(1, round(lengths.mean))
     mu = math.log(lengths.mean) - lengths.sigma**2 / 2
     return min(lengths.longest, max(1, round(source.lognormvariate(mu, lengths.sigma))))
 

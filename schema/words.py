@@ -1,4 +1,4 @@
-"""What every word of the vocabulary shares: frozen, strict, JSON in and out, and a short stable key."""
+"""What every word of the vocabulary shares: frozen, strict, JSON in and out, a short key."""
 
 import hashlib
 import json

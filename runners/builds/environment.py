@@ -84,7 +84,10 @@ class InstalledEngine:
     def provision(self, spec: BuildSpec, gpu: Gpu) -> Provided:
         facts = _facts(self.python, distribution(spec, gpu), spec.engine, self.environment)
         if facts["version"] != spec.release:
-            raise BuildUnavailable(f"{self.python} has {facts['version']}, not {spec.release}")
+            raise BuildUnavailable(
+                f"{self.python} has {spec.engine} {facts['version']}, not {spec.release}: "
+                "ask for that build, or name the interpreter that has this one"
+            )
         return _provided(spec, facts, self.python, self.environment)
 
     find = provision
@@ -168,7 +171,10 @@ def _run(command: list[str], wanted: str, extra: dict[str, str] | None = None) -
     environment = kept | {"UV_PYTHON_DOWNLOADS": "never"} | (extra or {})
     if "PIP_INDEX_URL" in kept:
         environment.setdefault("UV_DEFAULT_INDEX", kept["PIP_INDEX_URL"])
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    except OSError as error:
+        raise BuildUnavailable(f"cannot run {command[0]}: {error.strerror}") from error
     if done.returncode:
         said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-12:])
         raise BuildUnavailable(

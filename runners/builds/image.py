@@ -29,6 +29,7 @@ class ProvidedImage(Provided):
         self, command: list[str], environment: Mapping[str, str], start: Start
     ) -> tuple[list[str], list[str]]:
         """`docker run` in the foreground, and the removal that also works after a SIGKILL."""
+        command = [*self.variant.prefix, *command]
         run = ["docker", "run", "--rm", "--init", "--name", start.served_name]
         run += ["--network", "host", "--ipc", "host", "--entrypoint", command[0]]
         if start.family.gpu is not Gpu.CPU:
@@ -51,6 +52,10 @@ class ImageProvisioner:
         del gpu
         inspected = json.loads(_docker("image", "inspect", tag(spec)))[0]
         labels = (inspected.get("Config") or {}).get("Labels") or {}
+        if not inspected.get("RepoDigests"):
+            raise BuildUnavailable(
+                f"{tag(spec)} was built here and has no digest; remove it and pull the official one"
+            )
         return provided_image(spec, inspected["RepoDigests"][0], labels)
 
 
