@@ -19,9 +19,9 @@ from schema.cells import Arrival, Cell, Workload
 from schema.nights import PlannedLaunch
 from schema.trials import Trial, TrialState
 
-AGREE = 0.10
+AGREE = 0.15
 """Two successive warm-up windows agree when their throughputs differ by less than this share."""
-MOST_WINDOWS = 8
+MOST_WINDOWS = 12
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from runners.keeper import TERM_GRACE_S
 
 POLL_S = 0.1
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "USER", "LD_LIBRARY_PATH", "CUDA_HOME")
-PASSED_ON_PREFIXES = ("CUDA_", "NVIDIA_", "NCCL_", "HF_HOME")
+PASSED_ON_PREFIXES = ("CUDA_", "NVIDIA_", "NCCL_", "NVSHMEM_", "TORCH_", "HF_HOME")
 MARK = "TAILWATCH_DEVICE"
 """Variable that every engine process carries: how leftovers of a dead host process are found."""
 

@@ -1,4 +1,4 @@
-"""Metrics: named quantities that know their unit, direction, definition and when they can be estimated."""
+"""Metrics: named quantities that know their unit, direction, definition and estimability rule."""
 
 from dataclasses import dataclass
 from enum import StrEnum
