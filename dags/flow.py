@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from schema.cells import Gpu
 
-ATTEMPTS = 2
+ATTEMPTS = 3
 """Of one launch: a failure that the same cause would repeat is not tried again."""
 
 

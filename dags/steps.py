@@ -13,6 +13,7 @@ from regressions.night import judge_night
 from regressions.policy import read_policy
 from runners import spool
 from runners.builds.environment import EnvironmentProvisioner
+from runners.errors import SpoolError
 from runners.home import home
 from runners.launch import Options, launch, may_pass
 from runners.stopping import terminated_as_exception
@@ -20,10 +21,10 @@ from schema.cells import Gpu
 from schema.matrix import load_matrix
 from schema.nights import Night, PlannedLaunch
 from schema.session import reading, writing
-from schema.store.launches import launch_keys, record
+from schema.store.launches import record
 from schema.store.nights import cells_without_trials, record_night
 from schema.store.nights import night as stored_night
-from schema.store.trials import failed_trials
+from schema.store.trials import trials_of_night
 from schema.trials import BuildSpec, Launch, TrialState
 
 log = logging.getLogger(__name__)
@@ -85,7 +86,7 @@ def run_trials(received: dict[str, Any], *, attempt: int) -> bool:
     """One launch: its document ends in the spool. Returns whether another attempt may help.
 
     A launch whose document is in the spool already is not repeated: its task was killed after
-    the work was done.
+    the work was done. Only a document that shows failure gives way to a further attempt.
     """
     planned = planned_launch(received)
     done = _spooled(planned, attempt)
@@ -96,25 +97,34 @@ def run_trials(received: dict[str, Any], *, attempt: int) -> bool:
             spool.keep(done, home() / SPOOL)
     for trial in done.trials:
         log.info("%s: %s %s", trial.cell.slug, trial.state, trial.reason or "")
-    if all(trial.state is TrialState.VALID for trial in done.trials):
-        return False
-    return may_pass(done)
+    return not _all_valid(done) and may_pass(done)
 
 
 def _spooled(planned: PlannedLaunch, attempt: int) -> Launch | None:
     for path in spool.waiting(home() / SPOOL, planned.night):
         kept = spool.read(path)
-        same = (kept.arm, kept.replicate, kept.attempt) == (planned.arm, planned.replicate, attempt)
-        if same and {t.cell.key for t in kept.trials} == {c.key for c in planned.cells}:
+        same = (kept.arm, kept.replicate) == (planned.arm, planned.replicate)
+        if not same or {t.cell.key for t in kept.trials} != {c.key for c in planned.cells}:
+            continue
+        if kept.attempt == attempt or _all_valid(kept):
             return kept
     return None
+
+
+def _all_valid(document: Launch) -> bool:
+    return all(trial.state is TrialState.VALID for trial in document.trials)
 
 
 def record_spool(night: str | None = None) -> int:
     """Store every waiting document once; a document leaves the spool only after it is stored."""
     stored = 0
     for path in spool.waiting(home() / SPOOL, night):
-        document = spool.read(path)
+        try:
+            document = spool.read(path)
+        except SpoolError:
+            if path.exists():
+                raise
+            continue  # another recorder stored it a moment ago
         with writing() as session:
             stored += record(session, document)
         path.unlink(missing_ok=True)
@@ -145,11 +155,13 @@ def require_complete(night: str) -> None:
     """Raise NightIncomplete unless all that was planned has a valid last attempt."""
     with reading() as session:
         unmeasured = [cell.slug for cell in cells_without_trials(session, night)]
-        lost = [t for t in failed_trials(session, night) if not t.replaced]
-        planned, known = stored_night(session, night), launch_keys(session, night)
+        planned, made = stored_night(session, night), trials_of_night(session, night)
     mistakes = [f"no trial of {slug}" for slug in unmeasured]
+    lost = [t for t in made if t.state is not TrialState.VALID and not t.replaced]
     mistakes += [f"{trial.cell_slug} {trial.state}: {trial.reason}" for trial in lost]
-    if len(known) < planned.launches:
-        mistakes.append(f"{len(known)} of {planned.launches} launches are stored")
+    families = {cell.key: cell.family.key for cell in planned.cells}
+    launches = {(t.arm, t.build_name, t.replicate, families[t.cell]) for t in made}
+    if len(launches) < planned.launches:  # further attempts at one launch are one launch
+        mistakes.append(f"{len(launches)} of {planned.launches} launches are stored")
     if mistakes:
         raise NightIncomplete("\n".join(mistakes))

@@ -21,7 +21,7 @@ GPU_TTFT_PATH_S = 0.005
 ITL_PATH_S = 0.0002
 """Resolution of the comparison of means of gaps."""
 LAG_S = {Gpu.CPU: 0.010}
-GPU_LAG_S = 0.002
+GPU_LAG_S = 0.005
 """Limit of the 99th percentile of the client loop's lateness."""
 FOREIGN_CPU = 0.25
 """Share of a CPU host's cores that others may use while it is measured."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from runners import cards
+from runners import cards, keeper
 from runners.errors import DeviceBusy
 from runners.server import MARK
 from schema.cells import Gpu
@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 WAIT_S = 8.0
 """A launch that was killed needs up to 5 s to clear the device."""
+KEEPER = keeper.__file__.encode()
 CPU_PLACES = 2
 """Engines that a CPU host may hold: one is measured alone while the others are idle. Starting an
 engine is single-threaded work, so two start in little more time than one (see runners/quiet.py)."""
@@ -69,9 +70,13 @@ def lock_path(name: str) -> Path:
 
 def open_lock(name: str) -> int:
     """A descriptor of the lock file, which every user of the host may open."""
+    path, flags = lock_path(name), os.O_RDWR | os.O_CLOEXEC
+    # Linux refuses O_CREAT on another user's file in /tmp (fs.protected_regular)
+    with contextlib.suppress(FileNotFoundError):
+        return os.open(path, flags)
     before = os.umask(0)
     try:
-        return os.open(lock_path(name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        return os.open(path, flags | os.O_CREAT, 0o666)
     finally:
         os.umask(before)
 
@@ -118,9 +123,13 @@ def leftovers(names: tuple[str, ...]) -> list[int]:
 
 
 def sweep(names: tuple[str, ...]) -> None:
-    """End engine processes that nobody owns any more: the lock is ours, so they are leftovers."""
+    """End engine processes that nobody owns any more: the lock is ours, so they are leftovers.
+
+    Unless their keeper lives, which holds its lock all its life: then it is another lock.
+    """
     deadline = time.monotonic() + WAIT_S
     while pids := leftovers(names):
+        _refuse_kept(pids)
         log.warning("ending engine processes left by a dead launch: %s", pids)
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
@@ -128,6 +137,19 @@ def sweep(names: tuple[str, ...]) -> None:
         if time.monotonic() > deadline:
             raise DeviceBusy(f"processes {pids} of an earlier launch cannot be ended")
         time.sleep(0.2)
+
+
+def _refuse_kept(pids: list[int]) -> None:
+    kept = []
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            if KEEPER in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+                kept.append(pid)
+    if kept:
+        raise DeviceBusy(
+            f"processes {kept} keep the engine of a launch that locked in another folder than "
+            f"{tempfile.gettempdir()}: give all launches of this host one TMPDIR"
+        )
 
 
 def _refuse_strangers(host: Host) -> None:

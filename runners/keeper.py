@@ -75,7 +75,8 @@ def keep(log: Path, command: list[str]) -> int:
     """Run `command` until it ends or standard input closes; nothing of it is left afterwards."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # only the pipe decides
+        # Only the pipe decides. Not SIG_IGN: the engine would inherit that and ignore TERM too.
+        signal.signal(number, lambda *_: None)
     with log.open("ab") as output:
         try:
             engine = subprocess.Popen(

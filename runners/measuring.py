@@ -97,7 +97,7 @@ def _width(workload: Workload) -> int:
 
 
 def _send(ready: Ready, workload: Workload, drafts: Sequence[Draft]) -> Window:
-    """One window of load; raises EngineDied or EngineHung when it failed and nothing answers now."""
+    """One window of load; raises EngineDied or EngineHung when nothing answers after a failure."""
     window = asyncio.run(
         send(ready.server.url, ready.served_name, workload, drafts, timeout_s=ready.timeout_s)
     )

@@ -13,6 +13,7 @@ from tailwatch.errors import AirflowRefused, AirflowUnreachable
 
 PAGE = 100
 UNFINISHED = ("queued", "running")
+FAILED = ("failed", "upstream_failed")
 
 
 class DagRun(Word):
@@ -121,11 +122,24 @@ class AirflowClient:
                 return found
 
     def clear_failed(self, dag_id: str, run_id: str) -> int:
-        """Let the failed tasks of a run run again; returns how many."""
-        body = {"dry_run": False, "dag_run_id": run_id, "only_failed": True}
-        path = f"/dags/{dag_id}/clearTaskInstances"
-        cleared = self._call("POST", path, f"repeat the failed tasks of {run_id}", json=body)
-        return int(cleared["total_entries"])
+        """Let the failed tasks of a run run again; returns how many.
+
+        What depends on them runs again too: a trial that is repeated must be recorded and judged.
+        """
+        failed = [one for one in self.task_instances(dag_id, run_id) if one.state in FAILED]
+        if failed:
+            body = {
+                "dry_run": False,
+                "dag_run_id": run_id,
+                "only_failed": False,
+                "include_downstream": True,
+                "task_ids": [
+                    one.task if one.map_index < 0 else [one.task, one.map_index] for one in failed
+                ],
+            }
+            path = f"/dags/{dag_id}/clearTaskInstances"
+            self._call("POST", path, f"repeat the failed tasks of {run_id}", json=body)
+        return len(failed)
 
     def _import_errors(self) -> str:
         found = self._call("GET", "/importErrors", "list import errors")["import_errors"]

@@ -80,9 +80,13 @@ class InstalledEngine:
     def __init__(self, python: str, pythonpath: str = "") -> None:
         self.python = python
         self.environment = {"PYTHONPATH": pythonpath} if pythonpath else {}
+        self._facts: dict[str, dict[str, str]] = {}
 
     def provision(self, spec: BuildSpec, gpu: Gpu) -> Provided:
-        facts = _facts(self.python, distribution(spec, gpu), spec.engine, self.environment)
+        package = distribution(spec, gpu)
+        if package not in self._facts:  # asking imports the engine: seconds
+            self._facts[package] = _facts(self.python, package, spec.engine, self.environment)
+        facts = self._facts[package]
         if facts["version"] != spec.release:
             raise BuildUnavailable(
                 f"{self.python} has {spec.engine} {facts['version']}, not {spec.release}: "

@@ -1,0 +1,133 @@
+"""The DAGs as Airflow sees them: their graphs, and what they let in."""
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from schema.cells import Gpu
+
+if TYPE_CHECKING:
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.sdk import DAG
+
+
+def _of(gpu: str) -> dict[str, set[str]]:
+    """Upstream tasks of what one kind of device does."""
+    return {
+        f"{gpu}.builds": {"plan"},
+        f"{gpu}.orders": {"plan"},
+        f"{gpu}.provision": {f"{gpu}.builds"},
+        f"{gpu}.launches.trial": {f"{gpu}.provision", f"{gpu}.orders"},
+        f"{gpu}.launches.record": {f"{gpu}.launches.trial", f"{gpu}.orders"},
+    }
+
+
+GRAPH = {
+    "plan": set(),
+    **_of("cpu"),
+    **_of("h100"),
+    **_of("h200"),
+    "judge": {"plan", *(f"{gpu}.launches.record" for gpu in ("cpu", "h100", "h200"))},
+    "announce": {"plan", "judge"},
+    "gate": {"plan", "announce"},
+}
+
+
+def test_every_dag_file_can_be_imported(dag_bag: "DagBag") -> None:
+    assert dag_bag.import_errors == {}
+    assert set(dag_bag.dags) == {"nightly", "release"}
+
+
+@pytest.mark.parametrize("name", ["nightly", "release"])
+def test_a_pass_plans_measures_records_judges_announces_and_gates(
+    dag_bag: "DagBag", name: str
+) -> None:
+    dag = dag_bag.dags[name]
+    assert {task.task_id: set(task.upstream_task_ids) for task in dag.tasks} == GRAPH
+
+
+def test_only_the_gate_decides_how_a_run_ended(release_dag: "DAG") -> None:
+    assert [task.task_id for task in release_dag.tasks if not task.downstream_task_ids] == ["gate"]
+
+
+@pytest.mark.parametrize("gpu", [gpu.value for gpu in Gpu])
+def test_launches_wait_for_a_device_of_their_kind_and_recording_does_not(
+    release_dag: "DAG", gpu: str
+) -> None:
+    assert release_dag.task_dict[f"{gpu}.launches.trial"].pool == gpu
+    assert release_dag.task_dict[f"{gpu}.launches.record"].pool == "default_pool"
+
+
+def test_no_pass_overtakes_another_of_its_kind(dag_bag: "DagBag") -> None:
+    assert {dag.max_active_runs for dag in dag_bag.dags.values()} == {1}
+    assert not any(dag.catchup for dag in dag_bag.dags.values())
+
+
+REFUSED: list[tuple[str, Any]] = [
+    ("version", "0.32.0; rm -rf /"),
+    ("version", "$(id)"),
+    ("version", "0.32.0\n"),
+    ("version", "-e ."),
+    ("version", "latest"),
+    ("version", "0.32.0+One Core"),
+    ("version", ""),
+    ("baseline", "../0.31.0"),
+    ("baseline", ">=0.31"),
+    ("baseline", "`id`"),
+    ("engine", "tensorrt-llm"),
+    ("engine", "vllm --trust-remote-code"),
+    ("matrix", "no-such-matrix"),
+    ("matrix", "../../etc/passwd"),
+    ("cells", ["vllm/no-such-cell"]),
+    ("cells", "vllm/tiny-llama/bf16/cpu/tp1/enforce-eager/closed-4"),
+    ("launches", 0),
+    ("launches", 51),
+    ("launches", "5"),
+    ("launches", 1.5),
+    ("night", "tonight"),
+    ("night", "2026-11-22-Release"),
+    ("night", "2026-11-22/../x"),
+    ("night", "2026-11-22-a\n"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), REFUSED)
+def test_a_release_refuses_what_is_no_name_of_its_kind(
+    release_dag: "DAG", name: str, value: object
+) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    with pytest.raises(ParamValidationError):
+        release_dag.params.get_param(name).resolve(value)
+
+
+TAKEN: list[tuple[str, Any]] = [
+    ("version", "0.32.0"),
+    ("version", "0.32.0rc1"),
+    ("version", "0.32.0.post1"),
+    ("version", "0.33.0.dev5"),
+    ("version", "0.32.0+onecore"),
+    ("engine", "sglang"),
+    ("cells", []),
+    ("cells", ["vllm/tiny-llama/bf16/cpu/tp1/enforce-eager/closed-4"]),
+    ("launches", 50),
+    ("night", None),
+    ("night", "2026-11-22-release-vllm-0.32.0+onecore-vs-0.31.0"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), TAKEN)
+def test_a_release_takes_what_its_form_offers(
+    release_dag: "DAG", name: str, value: object
+) -> None:
+    assert release_dag.params.get_param(name).resolve(value) == value
+
+
+@pytest.mark.parametrize(
+    "builds", [["vllm==0.32.0; id"], ["vllm"], ["vllm==$(id)"], "vllm==0.32.0", ["vllm==0.32.0\n"]]
+)
+def test_a_nightly_refuses_what_is_no_build(nightly_dag: "DAG", builds: object) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    with pytest.raises(ParamValidationError):
+        nightly_dag.params.get_param("builds").resolve(builds)

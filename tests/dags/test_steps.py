@@ -1,0 +1,306 @@
+"""What each task does: record first, repeat nothing, lose nothing."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dags import steps
+from dags.orders import planned_launch
+from dags.steps import NightIncomplete
+from runners import spool
+from runners.errors import BuildUnavailable, EngineDied
+from schema.nights import NightKind
+from schema.session import DatabaseUnreachable, reading
+from schema.store.judgements import judgements
+from schema.store.launches import launch_keys
+from schema.store.nights import NightDiffers, night
+from schema.store.values import values_of_night
+from schema.trials import Launch, TrialState
+
+TODAY = "2026-11-22"
+NIGHT = f"{TODAY}-release-vllm-0.32.0-vs-0.31.0"
+
+Params = Callable[..., dict[str, Any]]
+Document = Callable[..., Launch]
+
+
+def _waiting(host: Path) -> list[Launch]:
+    return [spool.read(path) for path in spool.waiting(host, NIGHT)]
+
+
+@pytest.fixture
+def launched(monkeypatch: pytest.MonkeyPatch, document: Document) -> list[int]:
+    """Launches are not made but written; returns the attempts that were asked for."""
+    asked: list[int] = []
+
+    def launch(planned: Any, *_: Any, attempt: int) -> Launch:
+        asked.append(attempt)
+        return document(_order_of(planned), attempt=attempt)
+
+    monkeypatch.setattr(steps, "launch", launch)
+    return asked
+
+
+def _order_of(planned: Any) -> dict[str, Any]:
+    matrix = steps.load_matrix("demo")
+    return steps.order(planned, matrix="demo", matrix_digest=matrix.digest)
+
+
+def test_a_plan_records_the_night_and_orders_each_launch_where_its_device_is(
+    host: Path, asked: Params
+) -> None:
+    planned = steps.plan_a_release(asked(launches=2), TODAY)
+    assert planned["night"] == NIGHT
+    assert (planned["h100"], planned["h200"]) == ({"builds": [], "orders": []},) * 2
+    assert [one["build"] for one in planned["cpu"]["builds"]] == ["vllm==0.31.0", "vllm==0.32.0"]
+    with reading() as session:
+        stored = night(session, NIGHT)
+    assert (stored.kind, stored.launches) == (NightKind.RELEASE, 4)
+    assert len(planned["cpu"]["orders"]) == 4
+
+
+def test_variants_of_one_release_are_provided_once(host: Path, asked: Params) -> None:
+    planned = steps.plan_a_release(asked(version="0.31.0+onecore"), TODAY)
+    assert planned["cpu"]["builds"] == [{"build": "vllm==0.31.0", "gpu": "cpu"}]
+    assert [one["build"] for one in planned["cpu"]["orders"]] == [
+        "vllm==0.31.0",
+        "vllm==0.31.0+onecore",
+    ]
+
+
+def test_planning_twice_changes_nothing_and_another_plan_is_refused(
+    host: Path, asked: Params
+) -> None:
+    first = steps.plan_a_release(asked(), TODAY)
+    assert steps.plan_a_release(asked(), TODAY) == first
+    with pytest.raises(NightDiffers, match="launches"):
+        steps.plan_a_release(asked(launches=3, night=NIGHT), TODAY)
+
+
+def test_a_night_of_its_own_name_is_filed_under_it(host: Path, asked: Params) -> None:
+    planned = steps.plan_a_release(asked(night="2026-11-20-again"), TODAY)
+    assert planned["night"] == "2026-11-20-again"
+
+
+def test_a_nightly_plan_covers_the_matrix(host: Path) -> None:
+    planned = steps.plan_a_night({"matrix": "demo", "builds": ["vllm==0.32.0"]}, TODAY)
+    with reading() as session:
+        stored = night(session, TODAY)
+    assert (stored.kind, stored.contenders) == (NightKind.NIGHTLY, ("vllm==0.32.0",))
+    assert len(planned["cpu"]["orders"]) == stored.launches
+
+
+def test_a_launch_ends_in_the_spool_before_the_task_ends(
+    host: Path, asked: Params, launched: list[int]
+) -> None:
+    order = steps.plan_a_release(asked(), TODAY)["cpu"]["orders"][0]
+    assert not steps.run_trials(order, attempt=1)
+    (kept,) = _waiting(host)
+    assert {trial.cell for trial in kept.trials} == set(planned_launch(order).cells)
+
+
+def test_a_document_that_waits_in_the_spool_is_not_launched_again(
+    host: Path, asked: Params, launched: list[int]
+) -> None:
+    """The task was killed after the work was done, and comes back as its next attempt."""
+    order = steps.plan_a_release(asked(), TODAY)["cpu"]["orders"][0]
+    for attempt in (1, 1, 2):
+        assert not steps.run_trials(order, attempt=attempt)
+    assert launched == [1]
+
+
+def test_a_failed_launch_that_waits_in_the_spool_is_attempted_again(
+    host: Path, asked: Params, launched: list[int], document: Document
+) -> None:
+    order = steps.plan_a_release(asked(), TODAY)["cpu"]["orders"][0]
+    spool.keep(document(order, state=TrialState.FAILED), host)
+    assert not steps.run_trials(order, attempt=2)
+    assert launched == [2]
+
+
+def test_the_document_of_another_launch_is_no_reason_to_skip_this_one(
+    host: Path, asked: Params, launched: list[int]
+) -> None:
+    first, second = steps.plan_a_release(asked(), TODAY)["cpu"]["orders"]
+    steps.run_trials(first, attempt=1)
+    steps.run_trials(second, attempt=1)
+    assert launched == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("error", "helps"),
+    [(EngineDied("exit code 137"), True), (BuildUnavailable("vllm==9.9 is not there"), False)],
+)
+def test_another_attempt_is_made_only_where_it_may_help(
+    host: Path,
+    asked: Params,
+    document: Document,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    helps: bool,
+) -> None:
+    order = steps.plan_a_release(asked(), TODAY)["cpu"]["orders"][0]
+    why = f"{type(error).__name__}: {error}"
+    failed = document(order, state=TrialState.FAILED, reason=why)
+    monkeypatch.setattr(steps, "launch", lambda *_, **__: failed)
+    assert steps.run_trials(order, attempt=1) is helps
+    assert _waiting(host) == [failed]
+
+
+def test_recording_stores_each_document_once_and_empties_the_spool(
+    host: Path, asked: Params, document: Document
+) -> None:
+    orders = steps.plan_a_release(asked(), TODAY)["cpu"]["orders"]
+    for order in orders:
+        spool.keep(document(order), host)
+    assert steps.record_spool(NIGHT) == len(orders)
+    assert _waiting(host) == []
+    spool.keep(document(orders[0]), host)
+    assert steps.record_spool(NIGHT) == 0
+    assert _waiting(host) == []
+    with reading() as session:
+        assert len(launch_keys(session, NIGHT)) == len(orders)
+
+
+def test_a_document_leaves_the_spool_only_after_its_commit(
+    host: Path, asked: Params, document: Document, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = steps.plan_a_release(asked(), TODAY)["cpu"]["orders"][0]
+    spool.keep(document(order), host)
+    seen: list[tuple[int, int]] = []
+    unlink = Path.unlink
+
+    def watched(path: Path, missing_ok: bool = False) -> None:
+        with reading() as session:
+            seen.append((len(launch_keys(session, NIGHT)), len(_waiting(host))))
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", watched)
+    steps.record_spool(NIGHT)
+    assert seen == [(1, 1)]
+
+
+def test_what_was_undone_stays_in_the_spool(
+    host: Path, asked: Params, document: Document, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = steps.plan_a_release(asked(), TODAY)["cpu"]["orders"][0]
+    spool.keep(document(order), host)
+    record = steps.record
+
+    def interrupted(*arguments: Any) -> int:
+        record(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(steps, "record", interrupted)
+        steps.record_spool(NIGHT)
+    with reading() as session:
+        assert launch_keys(session, NIGHT) == set()
+    assert steps.record_spool(NIGHT) == 1
+
+
+def test_an_unreachable_database_leaves_the_document_where_it_is(
+    host: Path, asked: Params, document: Document, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = steps.plan_a_release(asked(), TODAY)["cpu"]["orders"][0]
+    kept = document(order)
+    spool.keep(kept, host)
+    with monkeypatch.context() as away, pytest.raises(DatabaseUnreachable):
+        away.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nowhere")
+        steps.record_spool(NIGHT)
+    assert _waiting(host) == [kept]
+    assert steps.record_spool(NIGHT) == 1
+
+
+def test_two_recorders_at_once_do_not_stumble_over_each_other(
+    host: Path, asked: Params, document: Document, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders = steps.plan_a_release(asked(), TODAY)["cpu"]["orders"]
+    for order in orders:
+        spool.keep(document(order), host)
+    record, others = steps.record, iter([steps.record_spool])
+
+    def overtaken(*arguments: Any) -> int:
+        for other in others:
+            other(NIGHT)
+        return record(*arguments)
+
+    monkeypatch.setattr(steps, "record", overtaken)
+    assert steps.record_spool(NIGHT) == 0
+    assert _waiting(host) == []
+    with reading() as session:
+        assert len(launch_keys(session, NIGHT)) == len(orders)
+
+
+def test_a_complete_night_passes(host: Path, asked: Params, document: Document) -> None:
+    for order in steps.plan_a_release(asked(launches=2), TODAY)["cpu"]["orders"]:
+        spool.keep(document(order), host)
+    steps.record_spool(NIGHT)
+    steps.require_complete(NIGHT)
+
+
+def test_a_night_without_trials_names_every_cell(host: Path, asked: Params) -> None:
+    cells = steps.plan_a_release(asked(cells=[]), TODAY)["cpu"]["orders"]
+    with pytest.raises(NightIncomplete) as refused:
+        steps.require_complete(NIGHT)
+    for slug in {slug for order in cells for slug in order["cells"]}:
+        assert f"no trial of {slug}" in str(refused.value)
+    assert "0 of 4 launches are stored" in str(refused.value)
+
+
+def test_a_failed_trial_is_named_with_its_reason_until_it_is_replaced(
+    host: Path, asked: Params, document: Document
+) -> None:
+    first, second = steps.plan_a_release(asked(), TODAY)["cpu"]["orders"]
+    spool.keep(document(first, state=TrialState.FAILED, reason="EngineDied: exit code 137"), host)
+    spool.keep(document(second), host)
+    steps.record_spool(NIGHT)
+    with pytest.raises(NightIncomplete, match=f"{first['cells'][0]} failed: EngineDied: exit code"):
+        steps.require_complete(NIGHT)
+    spool.keep(document(first, attempt=2), host)
+    steps.record_spool(NIGHT)
+    steps.require_complete(NIGHT)
+    with reading() as session:
+        values = values_of_night(session, NIGHT)
+    counted = [(value.arm, value.replicate) for value in values if value.metric == "itl_p50"]
+    assert sorted(counted) == [("release-baseline", 0), ("release-contender", 0)]
+
+
+def test_a_second_attempt_does_not_stand_in_for_a_launch_that_is_missing(
+    host: Path, asked: Params, document: Document
+) -> None:
+    first, _ = steps.plan_a_release(asked(), TODAY)["cpu"]["orders"]
+    spool.keep(document(first, state=TrialState.FAILED), host)
+    spool.keep(document(first, attempt=2), host)
+    steps.record_spool(NIGHT)
+    with pytest.raises(NightIncomplete, match="1 of 2 launches are stored"):
+        steps.require_complete(NIGHT)
+
+
+def test_judging_twice_stores_the_same_conclusions(
+    host: Path, asked: Params, document: Document
+) -> None:
+    for order in steps.plan_a_release(asked(launches=3), TODAY)["cpu"]["orders"]:
+        spool.keep(document(order), host)
+    steps.record_spool(NIGHT)
+    steps.judge(NIGHT)
+    with reading() as session:
+        first = judgements(session, NIGHT)
+    steps.judge(NIGHT)
+    with reading() as session:
+        assert judgements(session, NIGHT) == first != []
+
+
+def test_without_slack_the_digest_is_in_the_log(
+    host: Path, asked: Params, document: Document, caplog: pytest.LogCaptureFixture
+) -> None:
+    for order in steps.plan_a_release(asked(), TODAY)["cpu"]["orders"]:
+        spool.keep(document(order), host)
+    steps.record_spool(NIGHT)
+    steps.judge(NIGHT)
+    with caplog.at_level("INFO", logger="dags.steps"):
+        steps.announce(NIGHT)
+    assert NIGHT in caplog.text
+    assert "SLACK_BOT_TOKEN is not set" in caplog.text

@@ -1,0 +1,245 @@
+"""A stand-in for an engine's interpreter that speaks what vLLM's API server speaks.
+
+    python fake_engine.py -c CODE --port 8000 --served-model-name NAME ...
+
+CODE that reads distributions gets a description of vLLM 0.32.0; any other CODE is the API server.
+Tokens come at fixed times, and /metrics tells when they really left, by this process's own clock.
+FAKE_* variables make it behave badly; see Behaviour.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, fields
+
+LONGEST_LIFE_S = 120
+"""However a test ends, no fake engine outlives this."""
+KV_TOKENS = 4096
+LOG = """\
+Model loading took 1.5 GiB memory and 0.1 seconds
+GPU KV cache size: 4,096 tokens
+Graph capturing finished in 1 secs, took 0.25 GiB"""
+OPTIONS = {"dtype": "torch.bfloat16", "max_model_len": 2048, "enforce_eager": True, "seed": 0}
+
+
+@dataclass
+class Behaviour:
+    """FAKE_TTFT_S and so on; numbers, 0 is off."""
+
+    ttft_s: float = 0.010
+    itl_s: float = 0.004
+    merge: float = 1
+    """Tokens of one event."""
+    split: float = 0
+    """Write every event in two halves, this many seconds apart."""
+    die_at_start: float = 0
+    never_healthy: float = 0
+    die_after: float = 0
+    """Exit in the middle of this streamed request, counted from 1."""
+    hang_after: float = 0
+    """From this streamed request on, nothing is answered any more but /health."""
+    ignore_term: float = 0
+    grandchild: float = 0
+    """Start a process in a session of its own that ignores SIGTERM."""
+    other_name: float = 0
+    cache_hits: float = 0
+    """Prompt tokens of each request that come from the prefix cache."""
+    missing_tokens: float = 0
+    error_every: float = 0
+    """Answer every so manieth streamed request with HTTP 500."""
+    error_in_stream: float = 0
+    """Report an error in the stream after the first token."""
+
+    @classmethod
+    def read(cls) -> "Behaviour":
+        named = {field.name: os.environ.get(f"FAKE_{field.name.upper()}") for field in fields(cls)}
+        return cls(**{name: float(text) for name, text in named.items() if text})
+
+
+class Engine:
+    """Answers requests and keeps the counters that /metrics shows."""
+
+    def __init__(self, name: str, behaviour: Behaviour) -> None:
+        self.name, self.behaviour = name, behaviour
+        self.streamed = self.in_flight = self.most_in_flight = self.tokens = self.cached = 0
+        self.ttft_sum = self.itl_sum = 0.0
+        self.ttft_count = self.itl_count = 0
+        self.arrivals: list[float] = []
+
+    @property
+    def hangs(self) -> bool:
+        return bool(self.behaviour.hang_after) and self.streamed >= self.behaviour.hang_after
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, kept alive."""
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                length = _content_length(head)
+                body = json.loads(await reader.readexactly(length)) if length else {}
+                await self.answer(head.split()[1].decode(), body, writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    async def answer(self, path: str, body: dict, writer: asyncio.StreamWriter) -> None:
+        if path == "/v1/completions":
+            await self.complete(body, writer)
+            return
+        pages = {
+            "/health": lambda: "",
+            "/v1/models": lambda: {"object": "list", "data": [{"id": self.name}]},
+            "/metrics": self.metrics,
+            "/server_info?config_format=json": self.info,
+            "/fake": lambda: {"arrivals": self.arrivals, "most_in_flight": self.most_in_flight},
+        }
+        if path == "/health" and self.behaviour.never_healthy:
+            await reply(writer, 503, "")
+        elif path in pages:
+            await reply(writer, 200, pages[path]())
+        else:
+            await reply(writer, 404, {"detail": "Not Found"})
+
+    async def complete(self, body: dict, writer: asyncio.StreamWriter) -> None:
+        if not body.get("stream"):
+            if self.hangs:
+                await asyncio.Event().wait()
+            await asyncio.sleep(self.behaviour.ttft_s)
+            await reply(writer, 200, {"choices": [{"index": 0, "text": "a"}]})
+            return
+        self.arrivals.append(time.monotonic())
+        self.streamed += 1
+        every = self.behaviour.error_every
+        if every and self.streamed % every == 0:
+            await reply(writer, 500, {"error": {"message": "EngineCore encountered an issue"}})
+            return
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            await self.stream(body, writer)
+        finally:
+            self.in_flight -= 1
+
+    async def stream(self, body: dict, writer: asyncio.StreamWriter) -> None:
+        """Tokens at fixed times after the arrival, usage in every event."""
+        began, fake, mine = time.monotonic(), self.behaviour, self.streamed
+        self.cached += int(fake.cache_hits)
+        wanted = body["max_tokens"] - int(fake.missing_tokens)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n")
+        writer.write(b"Transfer-Encoding: chunked\r\n\r\n")
+        sent, last = 0, began
+        while sent < wanted:
+            gained = min(wanted - sent, int(fake.merge))
+            sent += gained
+            due = began + fake.ttft_s + (sent - 1) * fake.itl_s
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            if sent > wanted // 2:
+                await self.misbehave(mine)
+            last = self.count(gained, began, last)
+            usage = {"prompt_tokens": len(body["prompt"]), "completion_tokens": sent}
+            await self.event(writer, {"choices": [{"index": 0, "text": "a"}], "usage": usage})
+            if fake.error_in_stream:
+                await self.event(writer, {"error": {"message": "out of pages", "code": 500}})
+        await self.event(writer, {"choices": [], "usage": usage})
+        writer.write(_chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n")
+        await writer.drain()
+
+    async def misbehave(self, request: int) -> None:
+        if self.behaviour.die_after and request >= self.behaviour.die_after:
+            print("CUDA error: an illegal memory access was encountered", flush=True)
+            os._exit(1)
+        if self.hangs:
+            await asyncio.Event().wait()
+
+    def count(self, gained: int, began: float, last: float) -> float:
+        """Keep when these tokens leave; returns that moment."""
+        now = time.monotonic()
+        self.tokens += gained
+        if last == began:
+            self.ttft_sum, self.ttft_count = self.ttft_sum + now - began, self.ttft_count + 1
+        else:
+            self.itl_sum, self.itl_count = self.itl_sum + now - last, self.itl_count + gained
+        return now
+
+    async def event(self, writer: asyncio.StreamWriter, event: dict) -> None:
+        line = b"data: " + json.dumps(event).encode() + b"\n\n"
+        if self.behaviour.split:
+            writer.write(_chunk(line[:20]))
+            await writer.drain()
+            await asyncio.sleep(self.behaviour.split)
+            line = line[20:]
+        writer.write(_chunk(line))
+        await writer.drain()
+
+    def metrics(self) -> str:
+        values = {
+            "prefix_cache_hits_total": self.cached,
+            "num_preemptions_total": 0,
+            "generation_tokens_total": self.tokens,
+            "time_to_first_token_seconds_sum": self.ttft_sum,
+            "time_to_first_token_seconds_count": self.ttft_count,
+            "inter_token_latency_seconds_sum": self.itl_sum,
+            "inter_token_latency_seconds_count": self.itl_count,
+        }
+        lines = [f'vllm:{name}{{engine="0"}} {value!r}' for name, value in values.items()]
+        cache = f'{{block_size="16",kv_cache_size_tokens="{KV_TOKENS}"}}'
+        return "\n".join([*lines, f"vllm:cache_config_info{cache} 1.0", ""])
+
+    def info(self) -> dict:
+        return {"vllm_config": {"model_config": OPTIONS, "cache_config": {"block_size": 16}}}
+
+
+async def reply(writer: asyncio.StreamWriter, status: int, content: str | dict) -> None:
+    """One whole answer."""
+    body = content.encode() if isinstance(content, str) else json.dumps(content).encode()
+    writer.write(f"HTTP/1.1 {status} Fake\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+    await writer.drain()
+
+
+def _chunk(content: bytes) -> bytes:
+    return f"{len(content):x}\r\n".encode() + content + b"\r\n"
+
+
+def _content_length(head: bytes) -> int:
+    for line in head.lower().split(b"\r\n"):
+        if line.startswith(b"content-length:"):
+            return int(line.partition(b":")[2])
+    return 0
+
+
+def _option(arguments: list[str], name: str) -> str:
+    return arguments[arguments.index(name) + 1]
+
+
+async def run(arguments: list[str], behaviour: Behaviour) -> None:
+    """Serve until the end."""
+    asked = _option(arguments, "--served-model-name")
+    engine = Engine("somebody-else" if behaviour.other_name else asked, behaviour)
+    port = int(_option(arguments, "--port"))
+    server = await asyncio.start_server(engine.serve, "127.0.0.1", port, limit=2**20)
+    print(LOG, flush=True)
+    await server.serve_forever()
+
+
+def main(arguments: list[str]) -> int:
+    if any("importlib.metadata" in argument for argument in arguments):
+        print(json.dumps({"version": "0.32.0", "source_commit": "abc", "digest": "sha256:fake"}))
+        return 0
+    behaviour = Behaviour.read()
+    signal.alarm(LONGEST_LIFE_S)
+    if behaviour.ignore_term:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if behaviour.grandchild:
+        stubborn = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(60)"
+        subprocess.Popen([sys.executable, "-S", "-c", stubborn], start_new_session=True)
+    if behaviour.die_at_start:
+        print("loading weights\nRuntimeError: CUDA out of memory", flush=True)
+        return 3
+    asyncio.run(run(arguments, behaviour))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

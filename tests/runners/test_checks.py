@@ -1,0 +1,179 @@
+"""Checks: each fails exactly when it should."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from runners.checks import Evidence, check, delta, mean_since, reason
+from runners.client import Window
+from runners.engines.adapter import Counters
+from runners.workload import Draft
+from schema.cells import Gpu
+from schema.trials import Request
+
+NONE_YET = Counters(
+    cached_tokens=0,
+    preemptions=0,
+    output_tokens=0,
+    ttft_sum_s=0,
+    ttft_count=0,
+    itl_sum_s=0,
+    itl_count=0,
+)
+AFTER = Counters(
+    cached_tokens=0,
+    preemptions=0,
+    output_tokens=400,
+    ttft_sum_s=100 * 0.2,
+    ttft_count=100,
+    itl_sum_s=300 * 0.1,
+    itl_count=300,
+)
+"""What 100 of `request` look like from inside: a TTFT of 0.2 s, gaps of 0.1 s."""
+
+
+def request(index: int, **changes: Any) -> Request:
+    usual: dict[str, Any] = {
+        "index": index,
+        "scheduled_s": 0.0,
+        "sent_s": 0.0,
+        "input_tokens": 3,
+        "output_tokens": 4,
+        "event_s": (0.2, 0.3, 0.4, 0.5),
+        "event_tokens": (1, 2, 3, 4),
+    }
+    return Request(**usual | changes)
+
+
+def broken(index: int) -> Request:
+    return request(index, error="HTTP 500: no", event_s=(), event_tokens=(), output_tokens=0)
+
+
+def evidence(
+    changed: dict[int, Request] | None = None,
+    *,
+    lag_s: tuple[float, ...] = (0.0,),
+    sent: int = 100,
+    **changes: Any,
+) -> Evidence:
+    """100 good requests on an H100, some of them changed."""
+    requests = {index: request(index) for index in range(sent)} | (changed or {})
+    sound = Evidence(
+        drafts=[
+            Draft(index=index, scheduled_s=0.0, prompt=(11, 12, 13), output_tokens=4)
+            for index in range(100)
+        ],
+        window=Window(requests=tuple(requests.values()), duration_s=1.0, lag_s=lag_s, late_s=()),
+        before=NONE_YET,
+        after=AFTER,
+        gpu=Gpu.H100,
+        throttle_reasons=0,
+        foreign_cpu=None,
+        warm=True,
+    )
+    return replace(sound, **changes)
+
+
+def failed(seen: Evidence) -> list[str]:
+    return [one.name for one in check(seen) if not one.passed]
+
+
+def test_a_sound_window_passes_every_check() -> None:
+    found = check(evidence())
+    assert reason(found) is None
+    assert [one.name for one in found] == [
+        *("failed_requests", "token_counts", "prefix_cache_hits", "warm", "client_lag_p99"),
+        *("throttled", "ttft_agrees", "itl_agrees"),
+    ]
+
+
+Case = tuple[Callable[[], Evidence], str]
+FAULTS: dict[str, Case] = {
+    "two of a hundred failed": (lambda: evidence({1: broken(1), 2: broken(2)}), "failed_requests"),
+    "two of a hundred were never sent": (lambda: evidence(sent=98), "failed_requests"),
+    "an answer was short": (
+        lambda: evidence({5: request(5, output_tokens=3)}),
+        "token_counts",
+    ),
+    "a prompt was cut": (lambda: evidence({5: request(5, input_tokens=2)}), "token_counts"),
+    "the prefix cache helped": (
+        lambda: evidence(after=replace(AFTER, cached_tokens=1)),
+        "prefix_cache_hits",
+    ),
+    "warm-up windows disagreed": (lambda: evidence(warm=False), "warm"),
+    "the client was late": (lambda: evidence(lag_s=(0.003,)), "client_lag_p99"),
+    "the card was hot": (lambda: evidence(throttle_reasons=0x40), "throttled"),
+    "TTFT is 4 % off": (
+        lambda: evidence(after=replace(AFTER, ttft_sum_s=100 * 0.192)),
+        "ttft_agrees",
+    ),
+    "ITL is 4 % off": (
+        lambda: evidence(after=replace(AFTER, itl_sum_s=300 * 0.104)),
+        "itl_agrees",
+    ),
+    "others used the processor": (
+        lambda: evidence(gpu=Gpu.CPU, foreign_cpu=0.26),
+        "foreign_cpu",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_one_fault_fails_one_check_which_says_what_was_seen(fault: str) -> None:
+    make, name = FAULTS[fault]
+    found = check(make())
+    assert failed(make()) == [name]
+    why = reason(found)
+    assert why is not None
+    assert why.startswith(f"{name}: ")
+
+
+@pytest.mark.parametrize(
+    "tolerable",
+    [
+        lambda: evidence({1: broken(1)}),  # 1 of 100
+        lambda: evidence(sent=99),
+        lambda: evidence(after=replace(AFTER, ttft_sum_s=100 * 0.196)),  # 2 % off
+        lambda: evidence(after=replace(AFTER, itl_sum_s=300 * 0.098)),
+        lambda: evidence(lag_s=(0.001,)),
+        lambda: evidence(gpu=Gpu.CPU, lag_s=(0.009,)),  # a CPU host shares its cores
+        lambda: evidence(gpu=Gpu.CPU, foreign_cpu=0.25),
+        lambda: evidence(foreign_cpu=0.9),  # GPU hosts have cores to spare
+        lambda: evidence(before=AFTER, after=replace(AFTER, ttft_count=200, ttft_sum_s=40)),
+    ],
+)
+def test_what_is_tolerable_passes(tolerable: Callable[[], Evidence]) -> None:
+    assert failed(tolerable()) == []
+
+
+def test_prefix_hits_of_the_warm_up_do_not_count() -> None:
+    before, after = replace(NONE_YET, cached_tokens=64), replace(AFTER, cached_tokens=64)
+    assert failed(evidence(before=before, after=after)) == []
+
+
+def test_several_faults_are_told_together() -> None:
+    found = check(evidence(warm=False, throttle_reasons=0x4))
+    assert reason(found) == (
+        "warm: no two successive warm-up windows agreed; "
+        "throttled: the GPU was slowed down, NVML clock event reasons 0x4"
+    )
+
+
+def test_an_engine_without_a_counter_is_not_compared_with_it() -> None:
+    silent = replace(AFTER, ttft_sum_s=None, itl_count=None)
+    names = [one.name for one in check(evidence(before=NONE_YET, after=silent))]
+    assert not {"ttft_agrees", "itl_agrees"} & set(names)
+
+
+def test_a_check_keeps_what_was_observed_and_its_limit() -> None:
+    lag = next(one for one in check(evidence(lag_s=(0.003,))) if one.name == "client_lag_p99")
+    assert (lag.observed, lag.limit, lag.unit) == (0.003, 0.002, "s")
+
+
+def test_counters_that_do_not_exist_have_no_gain() -> None:
+    assert delta(None, None) is None
+    assert delta(5.0, None) == 5.0
+    assert mean_since((4.0, 1.0), (3.0, 3.0)) is None  # nothing was counted
+    assert mean_since((4.0, 1.0), (5.0, 3.0)) == 1.5

@@ -1,0 +1,337 @@
+"""Launches of a fake engine through the real protocol: what is in the document, what is left."""
+
+import fcntl
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runners import device, telemetry
+from runners.builds.environment import EnvironmentProvisioner
+from runners.device import lock_path, open_lock
+from runners.keeper import TERM_GRACE_S, descendants
+from runners.launch import Options, launch, may_pass
+from runners.server import free_port
+from schema.cells import Arrival, Cell, Engine, Gpu
+from schema.nights import PlannedLaunch
+from schema.trials import Launch, TrialState
+
+CellMaker = Callable[..., Cell]
+PlanMaker = Callable[..., PlannedLaunch]
+Launcher = Callable[..., Launch]
+EngineProcesses = Callable[[], list[int]]
+
+
+def only_reason(document: Launch) -> str:
+    """Why its one trial failed."""
+    (trial,) = document.trials
+    assert trial.state is TrialState.FAILED
+    assert trial.measurements == {}
+    assert trial.reason is not None
+    return trial.reason
+
+
+@contextmanager
+def listening(port: int) -> Iterator[None]:
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", port))
+        other.listen()
+        yield
+
+
+def test_a_sound_launch_measures_every_cell_of_the_family(
+    run_launch: Launcher,
+    make_plan: PlanMaker,
+    make_cell: CellMaker,
+    engine_processes: EngineProcesses,
+) -> None:
+    cells = (
+        make_cell(),
+        make_cell(name="open-50", arrival=Arrival.OPEN_LOOP, rate=50.0),
+        make_cell(name="offline", arrival=Arrival.OFFLINE),
+    )
+    document = run_launch(make_plan(*cells))
+    assert [(t.cell, t.state, t.reason) for t in document.trials] == [
+        (cell, TrialState.VALID, None) for cell in cells
+    ]
+    for trial in document.trials:
+        assert len(trial.requests) == 12
+        assert trial.measurements["itl_p50"] == pytest.approx(trial.server["itl_mean_s"], rel=0.5)
+        assert trial.measurements["startup_s"] == document.startup_s
+        assert trial.measurements["kv_cache_capacity"] == 4096
+        assert trial.measurements["weight_memory"] == 1.5 * 2**30
+        assert trial.server["output_tokens"] == 12 * 12
+    assert not engine_processes()
+
+
+def test_a_document_tells_how_the_engine_ran(run_launch: Launcher, tmp_path: Path) -> None:
+    document = run_launch()
+    assert (document.build.version, document.build.digest) == ("0.32.0", "sha256:fake")
+    assert "--served-model-name" in document.command
+    assert document.environment["VLLM_TARGET_DEVICE"] == "cpu"
+    assert document.effective["model_config.enforce_eager"] == "True"
+    assert "GPU KV cache size: 4,096 tokens" in document.log_tail
+    assert document.caches_warm is False
+    assert {reading.device for reading in document.telemetry} == {"cpu"}
+    assert Launch.model_validate_json(document.model_dump_json()) == document
+
+
+def test_the_caches_of_a_build_are_warm_the_second_time(run_launch: Launcher) -> None:
+    assert [run_launch().caches_warm for _ in range(2)] == [False, True]
+
+
+def test_overhead_is_all_but_start_load_and_other_peoples_turns(run_launch: Launcher) -> None:
+    document = run_launch()
+    steps = document.phases_s
+    load = sum(steps[name] for name in ("wait", "start", "warm_up", "measure"))
+    assert document.overhead_s == pytest.approx(document.duration_s - load)
+    assert {"prepare", "ask", "check", "stop"} <= set(steps)
+    assert sum(steps.values()) <= document.duration_s
+
+
+def test_the_launch_leaves_this_process_as_it_was(run_launch: Launcher) -> None:
+    cores, files = os.sched_getaffinity(0), len(list(Path("/proc/self/fd").iterdir()))
+    run_launch()
+    assert os.sched_getaffinity(0) == cores
+    assert len(list(Path("/proc/self/fd").iterdir())) == files
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "check"),
+    [
+        ({"cache_hits": 16}, "prefix_cache_hits: "),
+        ({"missing_tokens": 1}, "token_counts: "),
+        ({"error_every": 5}, "failed_requests: "),
+    ],
+)
+def test_a_failed_check_makes_the_trial_invalid_and_keeps_its_numbers(
+    run_launch: Launcher, behaviour: dict[str, float], check: str
+) -> None:
+    document = run_launch(**behaviour)
+    (trial,) = document.trials
+    assert trial.state is TrialState.INVALID
+    assert (trial.reason or "").startswith(check)
+    assert trial.measurements["ttft_p50"] > 0
+    assert may_pass(document)
+
+
+def test_an_engine_that_heeds_sigterm_is_not_waited_for(run_launch: Launcher) -> None:
+    """It must not inherit the keeper's deafness to signals, or every stop takes the whole grace."""
+    assert run_launch().phases_s["stop"] < TERM_GRACE_S
+
+
+def test_an_engine_that_dies_at_the_start_tells_its_last_words(
+    run_launch: Launcher, engine_processes: EngineProcesses
+) -> None:
+    document = run_launch(die_at_start=1)
+    assert only_reason(document).startswith("EngineDied: exit code 3")
+    assert "CUDA out of memory" in only_reason(document)
+    assert "CUDA out of memory" in document.log_tail
+    assert document.startup_s is None
+    assert may_pass(document)
+    assert not engine_processes()
+
+
+def test_an_engine_that_is_never_healthy_is_given_up(
+    run_launch: Launcher, engine_processes: EngineProcesses
+) -> None:
+    document = run_launch(options={"ready_within_s": 0.8}, never_healthy=1)
+    assert only_reason(document).startswith("EngineNotReady: not healthy after 1 s")
+    assert "GPU KV cache size" in only_reason(document)
+    assert not engine_processes()
+
+
+def test_what_cannot_be_started_says_so(run_launch: Launcher, monkeypatch: Any) -> None:
+    monkeypatch.setattr("runners.engines.vllm.Vllm.command", lambda *_: ["/no/python"])
+    assert "cannot start /no/python: No such file" in only_reason(run_launch())
+
+
+@pytest.mark.parametrize(
+    "request_number",
+    [3, 20],  # in the warm-up; in the measured window or the warm-up before it
+)
+def test_an_engine_that_dies_under_load_fails_its_trial(
+    run_launch: Launcher, engine_processes: EngineProcesses, request_number: int
+) -> None:
+    reason = only_reason(run_launch(die_after=request_number))
+    assert reason.startswith("EngineDied: exit code 1")
+    assert "illegal memory access" in reason
+    assert not engine_processes()
+
+
+def test_cells_after_the_engines_death_failed_as_well(
+    run_launch: Launcher, make_plan: PlanMaker, make_cell: CellMaker
+) -> None:
+    many = make_cell(name="many", requests=400, concurrency=32)
+    document = run_launch(make_plan(make_cell(), many, make_cell(name="last")), die_after=300)
+    assert [trial.state for trial in document.trials] == [
+        TrialState.VALID,
+        TrialState.FAILED,
+        TrialState.FAILED,
+    ]
+    assert {trial.reason for trial in document.trials[1:]} == {document.trials[1].reason}
+    assert (document.trials[2].reason or "").startswith("EngineDied: ")
+
+
+def test_an_engine_that_hangs_is_told_from_a_slow_one(
+    run_launch: Launcher, engine_processes: EngineProcesses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runners.server.require_answering.__defaults__", (0.5,))
+    document = run_launch(options={"request_timeout_s": 0.7}, hang_after=20)
+    assert only_reason(document).startswith("EngineHung: requests failed, and a further one got no")
+    assert not engine_processes()
+
+
+def test_another_server_on_the_port_is_not_measured(run_launch: Launcher) -> None:
+    reason = only_reason(run_launch(other_name=1))
+    assert reason.startswith("ForeignServer: ")
+    assert "serves 'somebody-else'" in reason
+    assert "end it and try again" in reason
+
+
+def test_a_port_in_use_is_refused_before_the_start(run_launch: Launcher) -> None:
+    port = free_port()
+    with listening(port):
+        document = run_launch(options={"port": port})
+    assert only_reason(document) == (
+        f"PortBusy: port {port} is in use: end what listens there, or name another with --port"
+    )
+    assert may_pass(document)
+
+
+def test_a_device_that_another_launch_holds_is_refused_with_its_holder(
+    run_launch: Launcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "WAIT_S", 0.2)
+    with ExitStack() as stack:
+        for number in range(device.CPU_PLACES):
+            lock = open_lock(f"cpu-{number}")
+            stack.callback(os.close, lock)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            os.pwrite(lock, b"process 17: a launch", 0)
+        document = run_launch()
+    assert only_reason(document).startswith("DeviceBusy: cpu-0 and cpu-1 taken by process 17: a la")
+    assert may_pass(document)
+
+
+def test_lock_files_are_for_every_user_of_the_host(alone: Path) -> None:
+    os.close(open_lock("cpu-0"))
+    assert lock_path("cpu-0").parent == alone
+    assert lock_path("cpu-0").stat().st_mode & 0o777 == 0o666
+
+
+def test_a_build_that_is_not_there_fails_without_another_attempt(
+    run_launch: Launcher, make_plan: PlanMaker
+) -> None:
+    document = run_launch(make_plan(build="vllm==0.31.0"))
+    assert "has vllm 0.32.0, not 0.31.0" in only_reason(document)
+    assert document.build.digest == "not provided"
+    assert not may_pass(document)
+
+
+def test_an_unknown_variant_fails_with_the_known_ones(
+    run_launch: Launcher, make_plan: PlanMaker
+) -> None:
+    document = run_launch(make_plan(build="vllm==0.32.0+turbo"))
+    assert "unknown variant +turbo; known are +eager (" in only_reason(document)
+    assert not may_pass(document)
+
+
+@pytest.mark.parametrize(
+    ("family", "build", "seen"),
+    [
+        ({"engine": Engine.SGLANG}, "sglang==0.5.17", "sglang has no package for CPU hosts"),
+        ({"gpu": Gpu.H100}, "vllm==0.32.0", "the cell needs 1 x h100; this host has no NVIDIA GPU"),
+    ],
+)
+def test_a_cell_that_this_host_cannot_serve_fails_without_another_attempt(
+    run_launch: Launcher,
+    make_plan: PlanMaker,
+    make_cell: CellMaker,
+    monkeypatch: pytest.MonkeyPatch,
+    family: dict[str, Any],
+    build: str,
+    seen: str,
+) -> None:
+    monkeypatch.setattr("runners.cards.describe", lambda: ((), None, None))
+    document = run_launch(make_plan(make_cell(family), build=build))
+    assert seen in only_reason(document)
+    assert not may_pass(document)
+
+
+def test_a_full_disk_is_a_failed_trial_not_a_crash(
+    run_launch: Launcher, tmp_path: Path, engine_processes: EngineProcesses
+) -> None:
+    (tmp_path / "home").write_text("not a folder")
+    assert only_reason(run_launch()).startswith(("NotADirectoryError: ", "FileExistsError: "))
+    assert not engine_processes()
+
+
+def test_a_build_variant_changes_the_command(run_launch: Launcher, make_plan: PlanMaker) -> None:
+    document = run_launch(make_plan(build="vllm==0.32.0+eager"))
+    assert document.command[-1] == "--enforce-eager"
+    assert document.build.version == "0.32.0+eager"
+    assert document.trials[0].state is TrialState.VALID
+
+
+def test_engines_see_no_secrets(run_launch: Launcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-secret")
+    seen: list[bytes] = []
+    read = telemetry.resident_bytes
+
+    def look(pids: list[int]) -> int:
+        seen.extend(Path(f"/proc/{pid}/environ").read_bytes() for pid in pids)
+        return read(pids)
+
+    monkeypatch.setattr(telemetry, "resident_bytes", look)
+    document = run_launch()
+    assert seen
+    assert not any(b"xoxb-secret" in one for one in seen)
+    assert "xoxb-secret" not in document.model_dump_json()
+
+
+def test_the_engine_of_a_dead_keeper_is_swept_by_the_next_launch(
+    run_launch: Launcher,
+    engine_processes: EngineProcesses,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = telemetry.Watch.__enter__
+
+    def enter_and_kill_the_keeper(watch: telemetry.Watch) -> telemetry.Watch:
+        deadline = time.monotonic() + 5
+        while not descendants(watch._keeper) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        os.kill(watch._keeper, 9)
+        return real(watch)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(telemetry.Watch, "__enter__", enter_and_kill_the_keeper)
+        assert only_reason(run_launch(ignore_term=1)).startswith("EngineDied: exit code -9")
+    assert engine_processes()
+    assert run_launch().trials[0].state is TrialState.VALID
+    assert not engine_processes()
+
+
+def test_a_launch_may_start_while_another_is_idle(
+    alone: Path, make_plan: PlanMaker, run_launch: Launcher
+) -> None:
+    lock = open_lock("cpu-0")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    try:
+        assert run_launch().trials[0].state is TrialState.VALID
+    finally:
+        os.close(lock)
+
+
+def test_launching_needs_an_installed_build_not_a_database(
+    alone: Path, make_plan: PlanMaker, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    document = launch(make_plan(), EnvironmentProvisioner(home), Options(home=home))
+    assert "vllm==0.32.0 is not installed at" in only_reason(document)

@@ -1,0 +1,177 @@
+"""The load client against an engine whose truth is known by its own clock."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import httpx
+import pytest
+
+from runners.checks import mean_since
+from runners.client import Window, parse_events, send
+from runners.engines.vllm import Vllm
+from runners.measures import latencies
+from runners.prometheus import parse
+from runners.workload import Draft, draw
+from schema.cells import Arrival, Cell, Lengths
+
+CellMaker = Callable[..., Cell]
+Served = Callable[..., str]
+
+LENGTHS = {
+    "input_tokens": Lengths(mean=16, longest=16),
+    "output_tokens": Lengths(mean=20, longest=20),
+}
+STEADY = {"ttft_s": 0.2, "itl_s": 0.01}
+
+PATH_S = 0.025
+"""What accepting and parsing may cost on a machine that runs other tests as well."""
+
+
+def load(url: str, cell: Cell, *, timeout_s: float = 10.0) -> tuple[Sequence[Draft], Window]:
+    drafts = draw(cell.workload, seed=3, vocabulary=1024)
+    return drafts, asyncio.run(send(url, "fake", cell.workload, drafts, timeout_s=timeout_s))
+
+
+def truth(url: str) -> tuple[float, float]:
+    """(mean TTFT, mean ITL) by the engine's own clock, s."""
+    told = Vllm().counters(parse(httpx.get(url + "/metrics", trust_env=False).text))
+    ttft = mean_since((told.ttft_sum_s, None), (told.ttft_count, None))
+    itl = mean_since((told.itl_sum_s, None), (told.itl_count, None))
+    assert ttft is not None
+    assert itl is not None
+    return ttft, itl
+
+
+def seen(url: str) -> dict[str, list[float] | int]:
+    """When requests arrived (monotonic clock) and the most that were in flight."""
+    answer: dict[str, list[float] | int] = httpx.get(url + "/fake", trust_env=False).json()
+    return answer
+
+
+def mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def chunk(*events: str) -> bytes:
+    return "".join(f"data: {event}\n\n" for event in events).encode()
+
+
+def usage(tokens: int) -> str:
+    return f'{{"choices":[{{}}],"usage":{{"prompt_tokens":7,"completion_tokens":{tokens}}}}}'
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        {},  # a token an event
+        {"merge": 3},  # three tokens an event, the last event has two
+        {"split": 0.001},  # an event arrives in two reads
+    ],
+)
+def test_stamps_agree_with_the_engines_own_clock(
+    fake: Served, make_cell: CellMaker, behaviour: dict[str, float]
+) -> None:
+    url = fake(**STEADY, **behaviour)
+    _, window = load(url, make_cell(requests=8, **LENGTHS))
+    ttft, itl = truth(url)
+    ours = latencies(window.requests)
+    assert all(request.error is None for request in window.requests)
+    assert mean(ours.itl) == pytest.approx(itl, rel=0.05)
+    assert mean(ours.ttft) == pytest.approx(ttft, rel=0.05, abs=PATH_S)
+    assert mean(ours.tpot) == pytest.approx(itl, rel=0.05)
+
+
+def test_merged_events_are_counted_by_usage(fake: Served, make_cell: CellMaker) -> None:
+    _, window = load(fake(merge=3), make_cell(requests=2, **LENGTHS))
+    assert window.requests[0].event_tokens == (3, 6, 9, 12, 15, 18, 20)
+    assert window.requests[0].output_tokens == 20
+    assert len(latencies(window.requests[:1]).itl) == 17  # the first event is no gap
+
+
+def test_lengths_are_as_asked(fake: Served, make_cell: CellMaker) -> None:
+    drafts, window = load(fake(), make_cell(output_tokens=Lengths(mean=9, sigma=0.5, longest=30)))
+    assert [(r.index, r.input_tokens, r.output_tokens) for r in window.requests] == [
+        (draft.index, len(draft.prompt), draft.output_tokens) for draft in drafts
+    ]
+
+
+def test_closed_loop_never_exceeds_its_concurrency(fake: Served, make_cell: CellMaker) -> None:
+    url = fake()
+    load(url, make_cell(concurrency=3, requests=15, **LENGTHS))
+    assert seen(url)["most_in_flight"] == 3
+
+
+def test_offline_sends_everything_at_once(fake: Served, make_cell: CellMaker) -> None:
+    url = fake(ttft_s=0.3)
+    load(url, make_cell(arrival=Arrival.OFFLINE, requests=20, **LENGTHS))
+    assert seen(url)["most_in_flight"] == 20
+
+
+def test_open_loop_sends_at_the_drawn_times_whatever_the_engine_does(
+    fake: Served, make_cell: CellMaker
+) -> None:
+    url = fake(ttft_s=0.5)
+    cell = make_cell(arrival=Arrival.OPEN_LOOP, rate=40, requests=30, **LENGTHS)
+    drafts, window = load(url, cell)
+    assert [r.scheduled_s for r in window.requests] == [draft.scheduled_s for draft in drafts]
+    assert window.late_s == tuple(r.sent_s - r.scheduled_s for r in window.requests)
+    assert min(window.late_s) >= 0
+    assert mean(window.late_s) < 0.05
+    arrivals = seen(url)["arrivals"]
+    assert isinstance(arrivals, list)
+    gaps = zip(pairwise(arrivals), pairwise(r.sent_s for r in window.requests), strict=True)
+    late = [abs((there - here) - (after - before)) for (here, there), (before, after) in gaps]
+    assert mean(late) < 0.02
+
+
+def test_a_refused_request_is_a_row_with_its_error(fake: Served, make_cell: CellMaker) -> None:
+    _, window = load(fake(error_every=4), make_cell(requests=8, concurrency=1, **LENGTHS))
+    errors = [request.error for request in window.requests if request.error]
+    assert len(errors) == 2
+    assert all("HTTP 500" in error and "EngineCore" in error for error in errors)
+    assert len(latencies(window.requests).ttft) == 6
+
+
+def test_an_error_in_the_stream_is_an_error(fake: Served, make_cell: CellMaker) -> None:
+    _, window = load(fake(error_in_stream=1), make_cell(requests=2, **LENGTHS))
+    assert all("out of pages" in (request.error or "") for request in window.requests)
+    assert all(request.event_s == () for request in window.requests)
+
+
+def test_an_engine_that_dies_leaves_errors_not_numbers(fake: Served, make_cell: CellMaker) -> None:
+    _, window = load(fake(die_after=2), make_cell(requests=6, concurrency=1, **LENGTHS))
+    assert [request.error is None for request in window.requests] == [True] + [False] * 5
+
+
+def test_a_closed_loop_does_not_wait_for_a_hung_engine_again_and_again(
+    fake: Served, make_cell: CellMaker
+) -> None:
+    cell = make_cell(requests=12, concurrency=2, **LENGTHS)
+    _, window = load(fake(hang_after=1), cell, timeout_s=0.5)
+    assert [(r.error or "").partition(":")[0] for r in window.requests] == ["ReadTimeout"] * 2
+
+
+def test_nobody_there_is_an_error_for_every_request(make_cell: CellMaker) -> None:
+    _, window = load("http://127.0.0.1:9", make_cell(requests=3))
+    assert all((request.error or "").startswith("ConnectError") for request in window.requests)
+
+
+def test_an_event_split_over_reads_has_the_time_of_the_last() -> None:
+    whole = chunk(usage(1), usage(2))
+    at = whole.index(b"\n\n") + 10
+    events = parse_events([(1.0, whole[:at]), (2.0, whole[at:])])
+    assert events == ((1.0, 2.0), (1, 2), 7)
+
+
+def test_events_without_new_tokens_are_dropped() -> None:
+    final = '{"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":2}}'
+    role = '{"choices":[{"text":""}],"usage":null}'
+    read = [(1.0, chunk(role)), (2.0, chunk(usage(2))), (3.0, chunk(final, "[DONE]"))]
+    assert parse_events(read) == ((2.0,), (2,), 7)
+
+
+@pytest.mark.parametrize("event", ["{not json", "3", "null", '{"error": {"message": "no"}}'])
+def test_a_stream_that_cannot_be_read_says_so(event: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse_events([(1.0, chunk(event))])
