@@ -21,7 +21,7 @@ MATRIX = os.environ.get("TAILWATCH_MATRIX", "nightly")
         "builds": Param(
             BUILDS,
             type="array",
-            items={"type": "string", "pattern": r"^[a-z]+==[0-9A-Za-z.+]+$"},
+            items={"type": "string", "pattern": r"^[a-z]+==[0-9A-Za-z.+]+$(?!\n)"},
             title="Builds",
             description="One an engine, such as vllm==0.32.0.",
         ),

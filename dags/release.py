@@ -8,10 +8,8 @@ from dags.flow import flow
 from schema.cells import Engine
 from schema.matrix import load_matrix, matrix_names
 
-# PEP 440 without epochs; nothing a shell could read.
-VERSION = (
-    r"^[0-9]+(\.[0-9]+)*((a|b|rc)[0-9]+)?(\.post[0-9]+)?(\.dev[0-9]+)?(\+[a-z0-9]+(\.[a-z0-9]+)*)?$"
-)
+# PEP 440 without epochs; nothing a shell could read, not even a line that ends (`$` allows one).
+VERSION = r"^[0-9]+(\.[0-9]+)*((a|b|rc)[0-9]+)?(\.post[0-9]+)?(\.dev[0-9]+)?(\+[a-z0-9]+(\.[a-z0-9]+)*)?$(?!\n)"
 SLUGS = [cell.slug for name in matrix_names() for cell in load_matrix(name).cells]
 
 PARAMS = {
@@ -38,7 +36,7 @@ PARAMS = {
     "night": Param(
         None,
         type=["null", "string"],
-        pattern=r"^\d{4}-\d{2}-\d{2}(-[a-z0-9.+-]+)?$",
+        pattern=r"^\d{4}-\d{2}-\d{2}(-[a-z0-9.+-]+)?$(?!\n)",
         title="Night",
         description="Name to file it under; empty takes the date and the builds.",
     ),

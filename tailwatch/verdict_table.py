@@ -1,7 +1,7 @@
 """A night's verdicts as a table of text."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from alerts.units import pair
 from schema.judgements import Judgement, Verdict
@@ -10,25 +10,33 @@ from schema.metrics import METRICS
 HEADINGS = ("verdict", "cell", "metric", "medians", "change", "interval", "p", "n")
 ORDER = (Verdict.REGRESSION, Verdict.IMPROVEMENT, Verdict.INCONCLUSIVE, Verdict.NO_CHANGE)
 """What must be acted on first."""
+MOVED = (Verdict.REGRESSION, Verdict.IMPROVEMENT)
 ABSENT = "-"
 
 
 def verdict_table(
     judgements: Sequence[Judgement], slugs: Mapping[str, str], *, everything: bool = False
 ) -> str:
-    """One row a judgement, worst first; `no change` is only counted unless `everything`.
+    """What moved as one row a judgement, worst first; what is undecided grouped by its reason.
 
-    `slugs` gives the slug of a cell by its key. The reason of an undecided row stands below it.
+    `slugs` gives the slug of a cell by its key. `no change` is only counted, unless `everything`
+    makes a row of every judgement.
     """
-    shown = [one for one in judgements if everything or one.verdict is not Verdict.NO_CHANGE]
-    shown.sort(key=lambda one: ORDER.index(one.verdict))
-    lines = _aligned([HEADINGS, *(_row(one, slugs) for one in shown)]) if shown else []
-    text = [lines[0]] if lines else []
-    for one, line in zip(shown, lines[1:], strict=True):
-        text.append(line)
+    rows = [one for one in judgements if everything or one.verdict in MOVED]
+    rows.sort(key=lambda one: ORDER.index(one.verdict))
+    text = _aligned([HEADINGS, *(_row(one, slugs) for one in rows)]) if rows else []
+    return "\n".join([*text, *_undecided(judgements, slugs), summary(judgements)])
+
+
+def _undecided(judgements: Sequence[Judgement], slugs: Mapping[str, str]) -> Iterator[str]:
+    groups: dict[tuple[str, str], list[str]] = {}
+    for one in judgements:
         if one.verdict is Verdict.INCONCLUSIVE:
-            text.append(f"    {one.reason}")
-    return "\n".join([*text, summary(judgements)])
+            cell = one.comparison.cell
+            groups.setdefault((slugs.get(cell, cell), one.reason), []).append(one.comparison.metric)
+    for (slug, reason), metrics in groups.items():
+        yield f"{Verdict.INCONCLUSIVE}  {slug}: {', '.join(metrics)}"
+        yield f"    {reason}"
 
 
 def summary(judgements: Iterable[Judgement]) -> str:

@@ -117,9 +117,7 @@ TAKEN: list[tuple[str, Any]] = [
 
 
 @pytest.mark.parametrize(("name", "value"), TAKEN)
-def test_a_release_takes_what_its_form_offers(
-    release_dag: "DAG", name: str, value: object
-) -> None:
+def test_a_release_takes_what_its_form_offers(release_dag: "DAG", name: str, value: object) -> None:
     assert release_dag.params.get_param(name).resolve(value) == value
 
 

@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 
 from dags import steps
-from dags.orders import planned_launch
+from dags.orders import order, planned_launch
 from dags.steps import NightIncomplete
 from runners import spool
 from runners.errors import BuildUnavailable, EngineDied
+from schema.matrix import load_matrix
 from schema.nights import NightKind
 from schema.session import DatabaseUnreachable, reading
 from schema.store.judgements import judgements
-from schema.store.launches import launch_keys
+from schema.store.launches import launch_keys, record
 from schema.store.nights import NightDiffers, night
 from schema.store.values import values_of_night
 from schema.trials import Launch, TrialState
@@ -44,8 +45,7 @@ def launched(monkeypatch: pytest.MonkeyPatch, document: Document) -> list[int]:
 
 
 def _order_of(planned: Any) -> dict[str, Any]:
-    matrix = steps.load_matrix("demo")
-    return steps.order(planned, matrix="demo", matrix_digest=matrix.digest)
+    return order(planned, matrix="demo", matrix_digest=load_matrix("demo").digest)
 
 
 def test_a_plan_records_the_night_and_orders_each_launch_where_its_device_is(
@@ -95,28 +95,28 @@ def test_a_nightly_plan_covers_the_matrix(host: Path) -> None:
 def test_a_launch_ends_in_the_spool_before_the_task_ends(
     host: Path, asked: Params, launched: list[int]
 ) -> None:
-    order = steps.plan_a_release(asked(), TODAY)["cpu"]["orders"][0]
-    assert not steps.run_trials(order, attempt=1)
+    ordered = steps.plan_a_release(asked(), TODAY)["cpu"]["orders"][0]
+    assert not steps.run_trials(ordered, attempt=1)
     (kept,) = _waiting(host)
-    assert {trial.cell for trial in kept.trials} == set(planned_launch(order).cells)
+    assert {trial.cell for trial in kept.trials} == set(planned_launch(ordered).cells)
 
 
 def test_a_document_that_waits_in_the_spool_is_not_launched_again(
     host: Path, asked: Params, launched: list[int]
 ) -> None:
     """The task was killed after the work was done, and comes back as its next attempt."""
-    order = steps.plan_a_release(asked(), TODAY)["cpu"]["orders"][0]
+    ordered = steps.plan_a_release(asked(), TODAY)["cpu"]["orders"][0]
     for attempt in (1, 1, 2):
-        assert not steps.run_trials(order, attempt=attempt)
+        assert not steps.run_trials(ordered, attempt=attempt)
     assert launched == [1]
 
 
 def test_a_failed_launch_that_waits_in_the_spool_is_attempted_again(
     host: Path, asked: Params, launched: list[int], document: Document
 ) -> None:
-    order = steps.plan_a_release(asked(), TODAY)["cpu"]["orders"][0]
-    spool.keep(document(order, state=TrialState.FAILED), host)
-    assert not steps.run_trials(order, attempt=2)
+    ordered = steps.plan_a_release(asked(), TODAY)["cpu"]["orders"][0]
+    spool.keep(document(ordered, state=TrialState.FAILED), host)
+    assert not steps.run_trials(ordered, attempt=2)
     assert launched == [2]
 
 
@@ -141,11 +141,11 @@ def test_another_attempt_is_made_only_where_it_may_help(
     error: Exception,
     helps: bool,
 ) -> None:
-    order = steps.plan_a_release(asked(), TODAY)["cpu"]["orders"][0]
+    ordered = steps.plan_a_release(asked(), TODAY)["cpu"]["orders"][0]
     why = f"{type(error).__name__}: {error}"
-    failed = document(order, state=TrialState.FAILED, reason=why)
+    failed = document(ordered, state=TrialState.FAILED, reason=why)
     monkeypatch.setattr(steps, "launch", lambda *_, **__: failed)
-    assert steps.run_trials(order, attempt=1) is helps
+    assert steps.run_trials(ordered, attempt=1) is helps
     assert _waiting(host) == [failed]
 
 
@@ -153,8 +153,8 @@ def test_recording_stores_each_document_once_and_empties_the_spool(
     host: Path, asked: Params, document: Document
 ) -> None:
     orders = steps.plan_a_release(asked(), TODAY)["cpu"]["orders"]
-    for order in orders:
-        spool.keep(document(order), host)
+    for ordered in orders:
+        spool.keep(document(ordered), host)
     assert steps.record_spool(NIGHT) == len(orders)
     assert _waiting(host) == []
     spool.keep(document(orders[0]), host)
@@ -167,8 +167,8 @@ def test_recording_stores_each_document_once_and_empties_the_spool(
 def test_a_document_leaves_the_spool_only_after_its_commit(
     host: Path, asked: Params, document: Document, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    order = steps.plan_a_release(asked(), TODAY)["cpu"]["orders"][0]
-    spool.keep(document(order), host)
+    ordered = steps.plan_a_release(asked(), TODAY)["cpu"]["orders"][0]
+    spool.keep(document(ordered), host)
     seen: list[tuple[int, int]] = []
     unlink = Path.unlink
 
@@ -185,17 +185,17 @@ def test_a_document_leaves_the_spool_only_after_its_commit(
 def test_what_was_undone_stays_in_the_spool(
     host: Path, asked: Params, document: Document, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    order = steps.plan_a_release(asked(), TODAY)["cpu"]["orders"][0]
-    spool.keep(document(order), host)
-    record = steps.record
+    ordered = steps.plan_a_release(asked(), TODAY)["cpu"]["orders"][0]
+    spool.keep(document(ordered), host)
 
     def interrupted(*arguments: Any) -> int:
         record(*arguments)
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(steps, "record", interrupted)
-        steps.record_spool(NIGHT)
+        with pytest.raises(KeyboardInterrupt):
+            steps.record_spool(NIGHT)
     with reading() as session:
         assert launch_keys(session, NIGHT) == set()
     assert steps.record_spool(NIGHT) == 1
@@ -204,12 +204,13 @@ def test_what_was_undone_stays_in_the_spool(
 def test_an_unreachable_database_leaves_the_document_where_it_is(
     host: Path, asked: Params, document: Document, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    order = steps.plan_a_release(asked(), TODAY)["cpu"]["orders"][0]
-    kept = document(order)
+    ordered = steps.plan_a_release(asked(), TODAY)["cpu"]["orders"][0]
+    kept = document(ordered)
     spool.keep(kept, host)
-    with monkeypatch.context() as away, pytest.raises(DatabaseUnreachable):
+    with monkeypatch.context() as away:
         away.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nowhere")
-        steps.record_spool(NIGHT)
+        with pytest.raises(DatabaseUnreachable):
+            steps.record_spool(NIGHT)
     assert _waiting(host) == [kept]
     assert steps.record_spool(NIGHT) == 1
 
@@ -218,9 +219,9 @@ def test_two_recorders_at_once_do_not_stumble_over_each_other(
     host: Path, asked: Params, document: Document, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     orders = steps.plan_a_release(asked(), TODAY)["cpu"]["orders"]
-    for order in orders:
-        spool.keep(document(order), host)
-    record, others = steps.record, iter([steps.record_spool])
+    for ordered in orders:
+        spool.keep(document(ordered), host)
+    others = iter([steps.record_spool])
 
     def overtaken(*arguments: Any) -> int:
         for other in others:
@@ -235,8 +236,8 @@ def test_two_recorders_at_once_do_not_stumble_over_each_other(
 
 
 def test_a_complete_night_passes(host: Path, asked: Params, document: Document) -> None:
-    for order in steps.plan_a_release(asked(launches=2), TODAY)["cpu"]["orders"]:
-        spool.keep(document(order), host)
+    for ordered in steps.plan_a_release(asked(launches=2), TODAY)["cpu"]["orders"]:
+        spool.keep(document(ordered), host)
     steps.record_spool(NIGHT)
     steps.require_complete(NIGHT)
 
@@ -245,7 +246,7 @@ def test_a_night_without_trials_names_every_cell(host: Path, asked: Params) -> N
     cells = steps.plan_a_release(asked(cells=[]), TODAY)["cpu"]["orders"]
     with pytest.raises(NightIncomplete) as refused:
         steps.require_complete(NIGHT)
-    for slug in {slug for order in cells for slug in order["cells"]}:
+    for slug in {slug for ordered in cells for slug in ordered["cells"]}:
         assert f"no trial of {slug}" in str(refused.value)
     assert "0 of 4 launches are stored" in str(refused.value)
 
@@ -282,8 +283,8 @@ def test_a_second_attempt_does_not_stand_in_for_a_launch_that_is_missing(
 def test_judging_twice_stores_the_same_conclusions(
     host: Path, asked: Params, document: Document
 ) -> None:
-    for order in steps.plan_a_release(asked(launches=3), TODAY)["cpu"]["orders"]:
-        spool.keep(document(order), host)
+    for ordered in steps.plan_a_release(asked(launches=3), TODAY)["cpu"]["orders"]:
+        spool.keep(document(ordered), host)
     steps.record_spool(NIGHT)
     steps.judge(NIGHT)
     with reading() as session:
@@ -296,8 +297,8 @@ def test_judging_twice_stores_the_same_conclusions(
 def test_without_slack_the_digest_is_in_the_log(
     host: Path, asked: Params, document: Document, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for order in steps.plan_a_release(asked(), TODAY)["cpu"]["orders"]:
-        spool.keep(document(order), host)
+    for ordered in steps.plan_a_release(asked(), TODAY)["cpu"]["orders"]:
+        spool.keep(document(ordered), host)
     steps.record_spool(NIGHT)
     steps.judge(NIGHT)
     with caplog.at_level("INFO", logger="dags.steps"):

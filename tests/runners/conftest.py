@@ -179,7 +179,8 @@ def run_launch(
     def run(
         plan: PlannedLaunch | None = None, options: dict[str, Any] | None = None, **behaviour: float
     ) -> Launch:
-        chosen = Options(**{"home": tmp_path / "home", "ready_within_s": 20.0} | (options or {}))
+        usual: dict[str, Any] = {"home": tmp_path / "home", "ready_within_s": 20.0}
+        chosen = Options(**usual | (options or {}))
         return launch(plan or make_plan(), InstalledEngine(interpreter(**behaviour)), chosen)
 
     return run

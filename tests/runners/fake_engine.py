@@ -14,7 +14,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Any, TypeAlias
+
+Json: TypeAlias = dict[str, Any]
 
 LONGEST_LIFE_S = 120
 """However a test ends, no fake engine outlives this."""
@@ -84,11 +88,11 @@ class Engine:
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
 
-    async def answer(self, path: str, body: dict, writer: asyncio.StreamWriter) -> None:
+    async def answer(self, path: str, body: Json, writer: asyncio.StreamWriter) -> None:
         if path == "/v1/completions":
             await self.complete(body, writer)
             return
-        pages = {
+        pages: dict[str, Callable[[], str | Json]] = {
             "/health": lambda: "",
             "/v1/models": lambda: {"object": "list", "data": [{"id": self.name}]},
             "/metrics": self.metrics,
@@ -102,7 +106,7 @@ class Engine:
         else:
             await reply(writer, 404, {"detail": "Not Found"})
 
-    async def complete(self, body: dict, writer: asyncio.StreamWriter) -> None:
+    async def complete(self, body: Json, writer: asyncio.StreamWriter) -> None:
         if not body.get("stream"):
             if self.hangs:
                 await asyncio.Event().wait()
@@ -122,7 +126,7 @@ class Engine:
         finally:
             self.in_flight -= 1
 
-    async def stream(self, body: dict, writer: asyncio.StreamWriter) -> None:
+    async def stream(self, body: Json, writer: asyncio.StreamWriter) -> None:
         """Tokens at fixed times after the arrival, usage in every event."""
         began, fake, mine = time.monotonic(), self.behaviour, self.streamed
         self.cached += int(fake.cache_hits)
@@ -163,7 +167,7 @@ class Engine:
             self.itl_sum, self.itl_count = self.itl_sum + now - last, self.itl_count + gained
         return now
 
-    async def event(self, writer: asyncio.StreamWriter, event: dict) -> None:
+    async def event(self, writer: asyncio.StreamWriter, event: Json) -> None:
         line = b"data: " + json.dumps(event).encode() + b"\n\n"
         if self.behaviour.split:
             writer.write(_chunk(line[:20]))
@@ -187,11 +191,11 @@ class Engine:
         cache = f'{{block_size="16",kv_cache_size_tokens="{KV_TOKENS}"}}'
         return "\n".join([*lines, f"vllm:cache_config_info{cache} 1.0", ""])
 
-    def info(self) -> dict:
+    def info(self) -> Json:
         return {"vllm_config": {"model_config": OPTIONS, "cache_config": {"block_size": 16}}}
 
 
-async def reply(writer: asyncio.StreamWriter, status: int, content: str | dict) -> None:
+async def reply(writer: asyncio.StreamWriter, status: int, content: str | Json) -> None:
     """One whole answer."""
     body = content.encode() if isinstance(content, str) else json.dumps(content).encode()
     writer.write(f"HTTP/1.1 {status} Fake\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)

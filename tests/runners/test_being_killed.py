@@ -29,15 +29,15 @@ sys.exit(main())
 """
 LIMIT_S = 5.0
 """Airflow kills a task's group this long after SIGTERM."""
-STUBBORN = {"ignore_term": 1, "grandchild": 1}
+STUBBORN: dict[str, float] = {"ignore_term": 1, "grandchild": 1}
 
-CASES = {
+CASES: dict[str, tuple[signal.Signals, dict[str, float]]] = {
     # signal to the launching process, behaviour of its engine
     "sigkill": (signal.SIGKILL, {}),
     "sigkill, stubborn": (signal.SIGKILL, STUBBORN),
     "sigterm": (signal.SIGTERM, {}),
     "sigterm, stubborn": (signal.SIGTERM, STUBBORN),
-    "sigterm under load": (signal.SIGTERM, {"itl_s": 0.0005}),
+    "sigterm under load": (signal.SIGTERM, {"ttft_s": 0.01, "itl_s": 0.01}),
 }
 
 
@@ -46,16 +46,21 @@ class Running:
     """A launch by hand in a process of its own."""
 
     process: "subprocess.Popen[str]"
+    home: Path
     mark: str
     number: signal.Signals
 
     def engine(self) -> list[int]:
         """Its keeper, its engine and what that started."""
-        return [pid for pid in everything(self.mark) if pid != self.process.pid]
+        return marked(self.mark)
+
+    def is_healthy(self) -> bool:
+        logs = self.home.glob("logs/engines/*.log")
+        return any("KV cache" in log.read_text() for log in logs)
 
 
-def everything(mark: str) -> list[int]:
-    """Processes that carry the mark of one launch."""
+def marked(mark: str) -> list[int]:
+    """Processes that carry the variable of this name."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
@@ -89,21 +94,14 @@ def all_running(
         running = {}
         for place, (name, (number, behaviour)) in enumerate(CASES.items()):
             python = interpreter(**{"ttft_s": 1.0, **behaviour})
-            own = f"{mark}_{place}"
-            process = stack.enter_context(ended(start(python, tmp_path / f"home-{place}", own)))
-            running[name] = Running(process=process, mark=own, number=number)
+            own, home = f"{mark}_{place}", tmp_path / f"home-{place}"
+            process = stack.enter_context(ended(start(python, home, own)))
+            running[name] = Running(process=process, home=home, mark=own, number=number)
         deadline = time.monotonic() + 30
-        while not all(under_load(one) for one in running.values()):
+        while not all(one.is_healthy() for one in running.values()):
             assert time.monotonic() < deadline, "the launches did not start"
             time.sleep(0.1)
         yield running
-
-
-def under_load(one: Running) -> bool:
-    """Whether keeper and engine run, and the engine has logged its start."""
-    home = [a for a in one.process.args if "python-" in str(a)]  # type: ignore[union-attr]
-    logs = list(Path(str(home[0])).parent.glob(f"home-{one.mark[-1]}/logs/engines/*.log"))
-    return len(one.engine()) >= 2 and any("KV cache" in log.read_text() for log in logs)
 
 
 def test_no_engine_is_left_when_the_launching_process_is_killed(

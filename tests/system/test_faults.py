@@ -121,7 +121,7 @@ def _tokens(pid: int) -> float:
 def _measured(site: "Site") -> int | None:
     """An engine in the middle of its measured window."""
     engines = (pid for pid in site.engine_processes() if str(FAKE) in _command(pid))
-    return next((pid for pid in engines if WARM + 100 < _tokens(pid)), None)
+    return next((pid for pid in engines if _tokens(pid) > WARM + 100), None)
 
 
 def _of_its_launch(site: "Site", engine: int) -> list[Process]:

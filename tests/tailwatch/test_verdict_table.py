@@ -23,17 +23,18 @@ def _judgement(verdict: Verdict, metric: str, change: float | None = 0.05) -> Ju
 NIGHT = [
     _judgement(Verdict.NO_CHANGE, "ttft_p50"),
     _judgement(Verdict.INCONCLUSIVE, "itl_p99", None),
+    _judgement(Verdict.INCONCLUSIVE, "tpot_p99", None),
     _judgement(Verdict.REGRESSION, "itl_p50"),
 ]
 
 
 def test_the_worst_comes_first_and_no_change_is_only_counted() -> None:
     assert verdict_table(NIGHT, {"k": "vllm/tiny"}).splitlines() == [
-        "verdict       cell       metric   medians           change  interval        p       n",
-        "regression    vllm/tiny  itl_p50  10.00 → 10.00 ms  +5.0%   +4.0% to +6.0%  0.0079  5 v 5",
-        "inconclusive  vllm/tiny  itl_p99  10.00 → 10.00 ms  -       -               -       5 v 5",
+        "verdict     cell       metric   medians           change  interval        p       n",
+        "regression  vllm/tiny  itl_p50  10.00 → 10.00 ms  +5.0%   +4.0% to +6.0%  0.0079  5 v 5",
+        "inconclusive  vllm/tiny: itl_p99, tpot_p99",
         "    because",
-        "1 regression, 0 improvement, 1 inconclusive, 1 no change",
+        "1 regression, 0 improvement, 2 inconclusive, 1 no change",
     ]
 
 

@@ -1,0 +1,42 @@
+"""Reading a Prometheus text page."""
+
+import pytest
+
+from runners.prometheus import label, parse
+
+PAGE = """\
+# HELP requests_total Requests.
+# TYPE requests_total counter
+requests_total{method="post",code="200"} 1027 1395066363000
+requests_total{method="post",code="400"} 3
+no_labels 12.47
+odd{path="C:\\\\DIR {x} = \\"y\\""} 1.458255915e9
+huge{le="+Inf"} +Inf
+"""
+
+
+def test_a_sample_is_summed_over_its_labels() -> None:
+    assert parse(PAGE)["requests_total"] == 1030
+    assert parse(PAGE)['requests_total{method="post",code="400"}'] == 3
+
+
+def test_a_sample_without_labels_is_read() -> None:
+    assert parse(PAGE)["no_labels"] == 12.47
+
+
+def test_braces_and_quotes_in_labels_do_no_harm() -> None:
+    assert parse(PAGE)["odd"] == 1.458255915e9
+    assert parse(PAGE)["huge"] == float("inf")
+
+
+@pytest.mark.parametrize("line", ["", "# only a comment", "half", "<html> 404", "total many"])
+def test_lines_that_are_no_samples_are_skipped(line: str) -> None:
+    assert parse(line) == {}
+
+
+def test_a_label_is_found_by_its_whole_name() -> None:
+    samples = parse('info{gpu_blocks="7",blocks="8",empty=""} 1')
+    assert label(samples, "info", "blocks") == "8"
+    assert label(samples, "info", "empty") == ""
+    assert label(samples, "info", "absent") is None
+    assert label(samples, "inf", "blocks") is None

@@ -1,0 +1,196 @@
+"""Does it see a slower engine, and does it keep quiet about an equal one? With real launches.
+
+Fifteen launches of one family: five of a build, five of the same build again, five of it on one
+core. Two start side by side, as on any CPU host; the runner sees to it that each is measured alone.
+"""
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from regressions.night import judge_night
+from regressions.policy import read_policy
+from runners.builds.environment import EnvironmentProvisioner
+from runners.launch import Options, launch
+from schema.cells import Cell, Gpu
+from schema.judgements import Judgement, Verdict
+from schema.matrix import load_matrix
+from schema.nights import Night, NightKind, PlannedLaunch
+from schema.session import writing
+from schema.store.launches import record
+from schema.store.nights import record_night
+from schema.trials import Arm, BuildSpec, Launch, TrialState
+from tailwatch.home import REPOSITORY
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(1800)]
+
+DEMO = load_matrix("demo")
+CELLS = tuple(cell for cell in DEMO.cells if cell.family.model.short_name == "tiny-llama")
+CLOSED = next(cell for cell in CELLS if cell.workload.name == "closed-4")
+BUILD, SLOWER = BuildSpec.parse("vllm==0.32.0"), BuildSpec.parse("vllm==0.32.0+onecore")
+SAME, SLOW, SMALL = "2026-11-22-same", "2026-11-22-slow", "2026-11-22-small"
+BASELINE, CONTENDER = Arm.RELEASE_BASELINE, Arm.RELEASE_CONTENDER
+LAUNCHES = 5
+ATTEMPTS = 3
+
+Verdicts: TypeAlias = dict[tuple[str, str], Judgement]
+"""By slug of the cell and metric."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """Where engines are installed and launched."""
+
+    home: Path
+
+    def launched(self, planned: list[PlannedLaunch]) -> list[Launch]:
+        """All of them, two at a time; what failed is attempted again, as Airflow does."""
+        done: dict[str, Launch] = {}
+        spawn = multiprocessing.get_context("spawn")  # the runner minds its affinity and signals
+        provisioner, options = EnvironmentProvisioner(self.home), Options(home=self.home)
+        for attempt in range(1, ATTEMPTS + 1):
+            left = [one for one in planned if one.key not in done]
+            with ProcessPoolExecutor(max_workers=2, mp_context=spawn) as pool:
+                waiting = {
+                    one.key: pool.submit(launch, one, provisioner, options, attempt=attempt)
+                    for one in left
+                }
+                found = {key: future.result() for key, future in waiting.items()}
+            done |= {key: document for key, document in found.items() if _is_valid(document)}
+        reasons = {trial.reason for document in found.values() for trial in document.trials}
+        assert len(done) == len(planned), f"launches without a valid attempt: {reasons}"
+        return list(done.values())
+
+
+def _is_valid(document: Launch) -> bool:
+    return all(trial.state is TrialState.VALID for trial in document.trials)
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Host:
+    home = tmp_path_factory.mktemp("host")
+    given = os.environ.get("TAILWATCH_TEST_ENGINES")
+    kept = Path(given) if given else REPOSITORY / ".tailwatch" / "engines"
+    kept.mkdir(parents=True, exist_ok=True)
+    (home / "engines").symlink_to(kept.resolve())
+    EnvironmentProvisioner(home).provision(BUILD, Gpu.CPU)
+    return Host(home=home)
+
+
+def _planned() -> list[PlannedLaunch]:
+    """The three sides in turn, each round in the opposite order of the one before."""
+    sides = ((SAME, BASELINE, BUILD), (SAME, CONTENDER, BUILD), (SLOW, CONTENDER, SLOWER))
+    return [
+        PlannedLaunch(night=night, arm=arm, build=build, cells=CELLS, replicate=replicate)
+        for replicate in range(LAUNCHES)
+        for night, arm, build in (sides if replicate % 2 == 0 else sides[::-1])
+    ]
+
+
+def _night(name: str, contender: BuildSpec, launches: int) -> Night:
+    return Night(
+        name=name,
+        kind=NightKind.RELEASE,
+        matrix=DEMO.name,
+        matrix_digest=DEMO.digest,
+        contenders=(str(contender),),
+        baselines=(str(BUILD),),
+        cells=CELLS,
+        launches=launches,
+    )
+
+
+@pytest.fixture(scope="module")
+def judged(postgres_url: str, template: str, host: Host) -> Iterator[Callable[[str], Verdicts]]:
+    """Judges one of the three nights that the launches make."""
+    documents = host.launched(_planned())
+    with _database(postgres_url, template) as url:
+        with writing(url) as session:
+            for night, contender, count in (
+                (SAME, BUILD, LAUNCHES),
+                (SLOW, SLOWER, LAUNCHES),
+                (SMALL, SLOWER, 3),
+            ):
+                record_night(session, _night(night, contender, 2 * count))
+                for document in _belonging(documents, night, count):
+                    record(session, document.model_copy(update={"night": night}))
+
+        def verdicts(night: str) -> Verdicts:
+            slugs = {cell.key: cell.slug for cell in CELLS}
+            with writing(url) as session:
+                found = judge_night(session, night, read_policy())
+            return {(slugs[one.comparison.cell], one.comparison.metric): one for one in found}
+
+        yield verdicts
+
+
+@contextmanager
+def _database(server: str, template: str) -> Iterator[str]:
+    """A migrated database; dropped at the end."""
+    name = f"tailwatch_detector_{os.getpid()}"
+    create = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(create.format(sql.Identifier(name), sql.Identifier(template)))
+        yield f"{server.rpartition('/')[0]}/{name}"
+        connection.execute(sql.SQL("DROP DATABASE {} (FORCE)").format(sql.Identifier(name)))
+
+
+def _belonging(documents: list[Launch], night: str, count: int) -> list[Launch]:
+    """The one baseline serves every night; the small night is the beginning of the slow one."""
+    contenders = SLOW if night == SMALL else night
+    return [
+        document
+        for document in documents
+        if document.replicate < count and (document.arm is BASELINE or document.night == contenders)
+    ]
+
+
+def _show(verdicts: Verdicts) -> None:
+    for (slug, metric), one in verdicts.items():
+        print(f"{slug.rpartition('/')[2]:9} {metric:18} {one.verdict:13} {one.reason}")
+
+
+def test_an_engine_on_one_core_is_a_regression(judged: Callable[[str], Verdicts]) -> None:
+    verdicts = judged(SLOW)
+    _show(verdicts)
+    throughput = verdicts[CLOSED.slug, "output_throughput"]
+    gaps = verdicts[CLOSED.slug, "itl_p50"]
+    assert (throughput.verdict, gaps.verdict) == (Verdict.REGRESSION, Verdict.REGRESSION)
+    assert throughput.comparison.change is not None
+    assert gaps.comparison.change is not None
+    assert throughput.comparison.change < 0 < gaps.comparison.change
+    assert throughput.comparison.p == pytest.approx(2 / 252)
+
+
+def test_a_build_against_itself_has_neither_regression_nor_improvement(
+    judged: Callable[[str], Verdicts],
+) -> None:
+    verdicts = judged(SAME)
+    _show(verdicts)
+    assert {one.verdict for one in verdicts.values()} <= {Verdict.NO_CHANGE, Verdict.INCONCLUSIVE}
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.workload.name)
+@pytest.mark.parametrize("metric", ["output_throughput", "itl_p50"])
+def test_a_build_against_itself_has_not_changed(
+    judged: Callable[[str], Verdicts], cell: Cell, metric: str
+) -> None:
+    assert judged(SAME)[cell.slug, metric].verdict is Verdict.NO_CHANGE
+
+
+@pytest.mark.parametrize("metric", ["output_throughput", "itl_p50", "ttft_p50"])
+def test_three_launches_a_side_cannot_show_even_that(
+    judged: Callable[[str], Verdicts], metric: str
+) -> None:
+    one = judged(SMALL)[CLOSED.slug, metric]
+    assert one.verdict is Verdict.INCONCLUSIVE
+    assert "least reachable p is 0.10 with 3 v 3 trials" in one.reason

@@ -1,0 +1,86 @@
+"""A release, really: vLLM on this machine's cores, through Airflow, into Postgres, onto a page."""
+
+import os
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from schema.judgements import Judgement, Verdict
+from schema.session import reading
+from schema.store.judgements import judgements
+from schema.trials import TrialState
+from tailwatch.home import REPOSITORY, Home
+
+if TYPE_CHECKING:
+    from tests.system.conftest import Site
+
+pytestmark = [pytest.mark.airflow, pytest.mark.engine, pytest.mark.timeout(1800)]
+
+NIGHT = "2026-11-22-real"
+FAMILY = "vllm/tiny-llama/bf16/cpu/tp1/enforce-eager"
+CELLS = (f"{FAMILY}/closed-4", f"{FAMILY}/open-8")
+EXACT = {"kv_cache_capacity", "weight_memory", "graph_memory"}
+
+
+@pytest.fixture(scope="module")
+def engines(home: Home) -> None:
+    """Installed engines outlive the tests: another one costs minutes and gigabytes."""
+    given = os.environ.get("TAILWATCH_TEST_ENGINES")
+    kept = Path(given) if given else REPOSITORY / ".tailwatch" / "engines"
+    kept.mkdir(parents=True, exist_ok=True)
+    (home.directory / "engines").symlink_to(kept.resolve())
+
+
+@pytest.fixture(scope="module")
+def released(site: "Site") -> "Site":
+    """The stack after a release of one launch a side."""
+    site.begin(NIGHT, *CELLS, contender="vllm==0.32.0+onecore", baseline="0.32.0")
+    run = site.end(NIGHT)
+    assert run.state == "success", [trial.reason for trial in site.trials(NIGHT)]
+    return site
+
+
+@pytest.fixture(scope="module")
+def judged(released: "Site") -> list[Judgement]:
+    with reading(released.database) as session:
+        return judgements(session, NIGHT)
+
+
+def test_every_trial_is_valid_and_keeps_all_its_requests(released: "Site") -> None:
+    states = Counter(trial.state for trial in released.trials(NIGHT) if not trial.replaced)
+    assert states == {TrialState.VALID: 4}
+    assert released.requests(NIGHT) == {24}
+    assert released.waiting(NIGHT) == []
+
+
+def test_one_launch_a_side_decides_nothing_and_says_why(judged: list[Judgement]) -> None:
+    noisy = [one for one in judged if one.comparison.metric not in EXACT]
+    assert {one.comparison.metric for one in noisy} >= {"output_throughput", "itl_p50", "ttft_p50"}
+    assert {one.verdict for one in noisy} == {Verdict.INCONCLUSIVE}
+    tested = [one for one in noisy if one.comparison.p is not None]
+    assert {one.reason for one in tested} == {
+        "least reachable p is 1.0 with 1 v 1 trials; alpha 0.01 needs 5 v 5"
+    }
+
+
+def test_no_engine_is_left(released: "Site") -> None:
+    assert released.engine_processes() == []
+
+
+@pytest.mark.parametrize("view", ["tonight", "trial"])
+def test_its_pages_render(released: "Site", monkeypatch: pytest.MonkeyPatch, view: str) -> None:
+    monkeypatch.setenv("DATABASE_URL", released.database)
+    st.cache_data.clear()
+    page = AppTest.from_file(str(REPOSITORY / "dashboard" / "app.py"), default_timeout=60).run()
+    page.switch_page(f"views/{view}.py")
+    page.query_params["night"] = NIGHT
+    page.run()
+    st.cache_data.clear()
+    assert not page.exception
+    assert not page.error
+    text = " ".join(str(block.value) for block in (*page.markdown, *page.subheader, *page.title))
+    assert "vllm" in text or NIGHT in text
