@@ -9,7 +9,10 @@ from schema.cells import Engine
 from schema.matrix import load_matrix, matrix_names
 
 # PEP 440 without epochs; nothing a shell could read, not even a line that ends (`$` allows one).
-VERSION = r"^[0-9]+(\.[0-9]+)*((a|b|rc)[0-9]+)?(\.post[0-9]+)?(\.dev[0-9]+)?(\+[a-z0-9]+(\.[a-z0-9]+)*)?$(?!\n)"
+VERSION = (
+    r"^[0-9]+(\.[0-9]+)*((a|b|rc)[0-9]+)?(\.post[0-9]+)?(\.dev[0-9]+)?"
+    r"(\+[a-z0-9]+(\.[a-z0-9]+)*)?$(?!\n)"
+)
 SLUGS = [cell.slug for name in matrix_names() for cell in load_matrix(name).cells]
 
 PARAMS = {

@@ -125,6 +125,11 @@ def _not_estimable(
     kind: NightKind, unknown: Sequence[NotEstimable], metric: str
 ) -> Iterator[Warning]:
     sides = {Arm.RELEASE_BASELINE: "baseline", CONTENDER[kind]: "contender"}
+    both = [one for one in unknown if one.metric == metric and one.arm in sides]
+    if {one.arm for one in both} == set(sides) and len({one.reason for one in both}) == 1:
+        text = f"not estimable on either side: {both[0].reason}"
+        yield Warning(code="not-estimable", text=text)
+        return
     for arm, name in sides.items():
         own = [one for one in unknown if one.metric == metric and one.arm is arm]
         if own:

@@ -28,7 +28,7 @@ class Night(Word):
     contenders: tuple[str, ...]
     """Builds under test, `vllm==0.32.0`, at most one an engine."""
     baselines: tuple[str, ...] = ()
-    """Builds they are set against, one an engine; none for a nightly, whose past is its baseline."""
+    """Builds they are set against, one an engine; none for a nightly: its past is its baseline."""
     cells: tuple[Cell, ...]
     """What it planned to measure: a cell without a trial is a finding."""
     launches: int = Field(ge=0)
