@@ -160,7 +160,9 @@ def require_complete(night: str) -> None:
     lost = [t for t in made if t.state is not TrialState.VALID and not t.replaced]
     mistakes += [f"{trial.cell_slug} {trial.state}: {trial.reason}" for trial in lost]
     families = {cell.key: cell.family.key for cell in planned.cells}
-    launches = {(t.arm, t.build_name, t.replicate, families[t.cell]) for t in made}
+    launches = {
+        (t.arm, t.build_name, t.replicate, families[t.cell]) for t in made if t.cell in families
+    }
     if len(launches) < planned.launches:  # further attempts at one launch are one launch
         mistakes.append(f"{len(launches)} of {planned.launches} launches are stored")
     if mistakes:

@@ -22,7 +22,15 @@ from runners.measuring import Ready, failed, measure_cell
 from runners.model_files import model_folder
 from runners.phases import Phases
 from runners.prometheus import parse
-from runners.server import Server, engine_environment, free_port, running, wait_until_ready
+from runners.server import (
+    Server,
+    asked_meanwhile,
+    engine_environment,
+    free_port,
+    last_lines,
+    running,
+    wait_until_ready,
+)
 from runners.telemetry import Watch
 from schema.cells import Gpu
 from schema.nights import PlannedLaunch
@@ -111,7 +119,7 @@ def _run(plan: PlannedLaunch, provided: Provided, options: Options, story: _Stor
                 story.phases.begin("stop")
         finally:
             story.phases.end()
-            story.log_tail = _tail(log_file)
+            story.log_tail = last_lines(log_file, LOG_LINES)
         device.wait_until_empty(story.host)
 
 
@@ -158,20 +166,16 @@ def _serve(
     with ExitStack() as stack:
         ours = stack.enter_context(cores.client_core(start.family.gpu))  # the watch inherits it
         story.watch = stack.enter_context(Watch(server.keeper.pid, start.cards))
-        with story.phases("start"):
-            wait_until_ready(
-                server, adapter, served_name=start.served_name, within_s=options.ready_within_s
-            )
-        story.startup_s = story.phases.seconds["start"]
-        (start.caches / f"{start.family.key}.warm").touch()
-        with story.phases("wait"):
-            turn.close()
-            turn.enter_context(quiet.measuring(start.family.gpu))
+        _await_turn(adapter, start, server, turn, options, story)
         with story.phases("ask"):
             samples = parse(server.page("/metrics").text)
-            story.effective = adapter.effective(_info(server, adapter))
             story.effective["client.cores"] = ",".join(map(str, sorted(ours)))
             memory = adapter.memory(server.log.read_text(errors="replace"), samples)
+        info = stack.enter_context(asked_meanwhile(server, adapter.info_path))
+
+        def settle() -> None:
+            story.effective |= adapter.effective(info.result())
+
         ready = Ready(
             plan=plan,
             adapter=adapter,
@@ -179,28 +183,32 @@ def _serve(
             served_name=start.served_name,
             watch=story.watch,
             phases=story.phases,
-            known=memory | {"startup_s": story.startup_s},
+            settle=settle,
+            known=memory | {"startup_s": story.phases.seconds["start"]},
             timeout_s=options.request_timeout_s,
         )
         for cell in plan.cells:
             story.trials.append(measure_cell(ready, cell))
 
 
-def _info(server: Server, adapter: Adapter) -> dict[str, object]:
-    """Effective settings as the engine tells them; nothing where this version has no such page."""
-    answer = server.page(adapter.info_path)
-    try:
-        info = answer.json()
-    except ValueError:
-        return {}
-    return info if isinstance(info, dict) else {}
-
-
-def _tail(log_file: Path) -> str:
-    if not log_file.is_file():
-        return ""
-    text = log_file.read_bytes()[-131_072:].decode(errors="replace").replace("\x00", "")
-    return "\n".join(text.splitlines()[-LOG_LINES:])
+def _await_turn(
+    adapter: Adapter,
+    start: Start,
+    server: Server,
+    turn: ExitStack,
+    options: Options,
+    story: _Story,
+) -> None:
+    """Return when the engine is ready and nobody else disturbs its measurement."""
+    with story.phases("start"):
+        wait_until_ready(
+            server, adapter, served_name=start.served_name, within_s=options.ready_within_s
+        )
+    story.startup_s = story.phases.seconds["start"]
+    (start.caches / f"{start.family.key}.warm").touch()
+    with story.phases("wait"):
+        turn.close()
+        turn.enter_context(quiet.measuring(start.family.gpu))
 
 
 def _document(plan: PlannedLaunch, story: _Story, began: datetime, attempt: int) -> Launch:

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -34,6 +34,8 @@ class Ready:
     served_name: str
     watch: Watch
     phases: Phases
+    settle: Callable[[], None]
+    """Ends what may run beside a warm-up, but not beside a measurement."""
     known: dict[str, float]
     """Measurements known from the start: memory, start-up."""
     timeout_s: float
@@ -108,6 +110,7 @@ def _send(ready: Ready, workload: Workload, drafts: Sequence[Draft]) -> Window:
 
 def _measure(ready: Ready, workload: Workload, drafts: Sequence[Draft]) -> _Measured:
     with ready.phases("ask"):
+        ready.settle()
         before = ready.adapter.counters(parse(ready.server.page("/metrics").text))
     engine = descendants(ready.server.keeper.pid)
     begin, busy, ours = ready.watch.now_s(), telemetry.busy_seconds(), _own_cpu(engine)

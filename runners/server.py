@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -52,6 +53,14 @@ def engine_environment(extra: Mapping[str, str], device: str) -> dict[str, str]:
     return kept | dict(extra) | {MARK: device}
 
 
+def last_lines(log: Path, lines: int) -> str:
+    """The end of a log; empty when there is none yet."""
+    if not log.is_file():
+        return ""
+    text = log.read_bytes()[-131_072:].decode(errors="replace").replace("\x00", "")
+    return "\n".join(text.splitlines()[-lines:])
+
+
 class Server:
     """A running engine as its launch sees it."""
 
@@ -70,10 +79,7 @@ class Server:
 
     def tail(self, lines: int) -> str:
         """The last lines of the engine's log."""
-        if not self.log.is_file():
-            return ""
-        text = self.log.read_bytes()[-65_536:].decode(errors="replace").replace("\x00", "")
-        return "\n".join(text.splitlines()[-lines:])
+        return last_lines(self.log, lines)
 
     def page(self, path: str, timeout_s: float = 10.0) -> httpx.Response:
         """GET one page of the engine; raises EngineDied or EngineHung instead of waiting on."""
@@ -90,6 +96,27 @@ class Server:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.keeper.wait(TERM_GRACE_S + 1.5)
         self.require_alive()
+
+
+@contextlib.contextmanager
+def asked_meanwhile(server: Server, path: str) -> Iterator["Future[dict[str, object]]"]:
+    """Ask for a JSON page beside what the body does: the first /server_info takes vLLM 2 s.
+
+    An empty answer where this version of the engine has no such page.
+    """
+
+    def ask() -> dict[str, object]:
+        try:
+            told = server.page(path, timeout_s=60.0).json()
+        except ValueError:
+            return {}
+        return told if isinstance(told, dict) else {}
+
+    pool = ThreadPoolExecutor(1)
+    try:
+        yield pool.submit(ask)
+    finally:
+        pool.shutdown(wait=False)  # it ends with the engine, which is stopped next
 
 
 @contextlib.contextmanager

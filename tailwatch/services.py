@@ -25,6 +25,14 @@ class Service(Word):
     settings: str
     """Digest of its command and variables: when they change it must be started anew."""
     log: str
+    outlived: tuple[Process, ...] = ()
+    """Earlier processes of this service whose sessions still have members: the workers of a
+    scheduler that was killed go on."""
+
+    @property
+    def leaders(self) -> tuple[Process, ...]:
+        """Of all its sessions."""
+        return self.process, *self.outlived
 
 
 class Stack(Word):

@@ -150,7 +150,11 @@ def _ensure(
     log = home.logs / f"{name}.log"
     directory = REPOSITORY if name == DASHBOARD else home.airflow
     process = launch(command, {**_inherited(), **environment}, log=log, directory=directory)
-    stack = stack.replacing(Service(name=name, process=process, settings=settings, log=str(log)))
+    earlier = service.leaders if service else ()
+    outlived = tuple(one for one in earlier if processes.in_sessions([one]))
+    stack = stack.replacing(
+        Service(name=name, process=process, settings=settings, log=str(log), outlived=outlived)
+    )
     write_stack(home.state, stack)
     return stack
 
@@ -189,7 +193,7 @@ def _await_dashboard(stack: Stack) -> None:
 
 def _end_services(stack: Stack, tell: Tell) -> int:
     """TERM the sessions of the services; engines in sessions of their own follow their task."""
-    leaders = [service.process for service in stack.services]
+    leaders = [leader for service in stack.services for leader in service.leaders]
     everything = processes.belonging_to(leaders, f"{MARKER}={stack.marker}")
     if everything:
         tell(f"ending {', '.join(one.name for one in stack.services) or 'what was left'}")

@@ -55,6 +55,8 @@ class Behaviour:
     missing_tokens: float = 0
     error_every: float = 0
     """Answer every so manieth streamed request with HTTP 500."""
+    info_s: float = 0
+    """How long /server_info takes."""
     error_in_stream: float = 0
     """Report an error in the stream after the first token."""
 
@@ -99,6 +101,8 @@ class Engine:
             "/server_info?config_format=json": self.info,
             "/fake": lambda: {"arrivals": self.arrivals, "most_in_flight": self.most_in_flight},
         }
+        if path.startswith("/server_info"):
+            await asyncio.sleep(self.behaviour.info_s)
         if path == "/health" and self.behaviour.never_healthy:
             await reply(writer, 503, "")
         elif path in pages:

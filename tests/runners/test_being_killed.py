@@ -33,9 +33,7 @@ STUBBORN: dict[str, float] = {"ignore_term": 1, "grandchild": 1}
 
 CASES: dict[str, tuple[signal.Signals, dict[str, float]]] = {
     # signal to the launching process, behaviour of its engine
-    "sigkill": (signal.SIGKILL, {}),
     "sigkill, stubborn": (signal.SIGKILL, STUBBORN),
-    "sigterm": (signal.SIGTERM, {}),
     "sigterm, stubborn": (signal.SIGTERM, STUBBORN),
     "sigterm under load": (signal.SIGTERM, {"ttft_s": 0.01, "itl_s": 0.01}),
 }

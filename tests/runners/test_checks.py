@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runners.checks import Evidence, check, delta, mean_since, reason
+from runners.checks import GPU_LAG_S, LAG_S, Evidence, check, delta, mean_since, reason
 from runners.client import Window
 from runners.engines.adapter import Counters
 from runners.workload import Draft
@@ -103,7 +103,7 @@ FAULTS: dict[str, Case] = {
         "prefix_cache_hits",
     ),
     "warm-up windows disagreed": (lambda: evidence(warm=False), "warm"),
-    "the client was late": (lambda: evidence(lag_s=(0.003,)), "client_lag_p99"),
+    "the client was late": (lambda: evidence(lag_s=(1.1 * GPU_LAG_S,)), "client_lag_p99"),
     "the card was hot": (lambda: evidence(throttle_reasons=0x40), "throttled"),
     "TTFT is 4 % off": (
         lambda: evidence(after=replace(AFTER, ttft_sum_s=100 * 0.192)),
@@ -137,8 +137,8 @@ def test_one_fault_fails_one_check_which_says_what_was_seen(fault: str) -> None:
         lambda: evidence(sent=99),
         lambda: evidence(after=replace(AFTER, ttft_sum_s=100 * 0.196)),  # 2 % off
         lambda: evidence(after=replace(AFTER, itl_sum_s=300 * 0.098)),
-        lambda: evidence(lag_s=(0.001,)),
-        lambda: evidence(gpu=Gpu.CPU, lag_s=(0.009,)),  # a CPU host shares its cores
+        lambda: evidence(lag_s=(0.9 * GPU_LAG_S,)),
+        lambda: evidence(gpu=Gpu.CPU, lag_s=(0.9 * LAG_S[Gpu.CPU],)),  # a CPU host shares its cores
         lambda: evidence(gpu=Gpu.CPU, foreign_cpu=0.25),
         lambda: evidence(foreign_cpu=0.9),  # GPU hosts have cores to spare
         lambda: evidence(before=AFTER, after=replace(AFTER, ttft_count=200, ttft_sum_s=40)),
@@ -154,10 +154,10 @@ def test_prefix_hits_of_the_warm_up_do_not_count() -> None:
 
 
 def test_several_faults_are_told_together() -> None:
-    found = check(evidence(warm=False, throttle_reasons=0x4))
+    found = check(evidence(warm=False, throttle_reasons=0x8))
     assert reason(found) == (
         "warm: no two successive warm-up windows agreed; "
-        "throttled: the GPU was slowed down, NVML clock event reasons 0x4"
+        "throttled: the GPU was slowed down, NVML clock event reasons 0x8"
     )
 
 
@@ -168,8 +168,8 @@ def test_an_engine_without_a_counter_is_not_compared_with_it() -> None:
 
 
 def test_a_check_keeps_what_was_observed_and_its_limit() -> None:
-    lag = next(one for one in check(evidence(lag_s=(0.003,))) if one.name == "client_lag_p99")
-    assert (lag.observed, lag.limit, lag.unit) == (0.003, 0.002, "s")
+    lag = next(one for one in check(evidence(lag_s=(0.03,))) if one.name == "client_lag_p99")
+    assert (lag.observed, lag.limit, lag.unit) == (0.03, GPU_LAG_S, "s")
 
 
 def test_counters_that_do_not_exist_have_no_gain() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from runners import device, telemetry
+from runners import device, measuring, telemetry
 from runners.builds.environment import EnvironmentProvisioner
 from runners.device import lock_path, open_lock
 from runners.keeper import TERM_GRACE_S, descendants
@@ -63,8 +63,8 @@ def test_a_sound_launch_measures_every_cell_of_the_family(
     ]
     for trial in document.trials:
         assert len(trial.requests) == 12
-        gaps = latencies(trial.requests).itl
-        assert sum(gaps) / len(gaps) == pytest.approx(trial.server["itl_mean_s"], rel=0.3)
+        assert len(latencies(trial.requests).itl) == 12 * 11
+        assert trial.measurements["itl_p50"] > 0
         assert trial.measurements["startup_s"] == document.startup_s
         assert trial.measurements["kv_cache_capacity"] == 4096
         assert trial.measurements["weight_memory"] == 1.5 * 2**30
@@ -95,6 +95,12 @@ def test_overhead_is_all_but_start_load_and_other_peoples_turns(run_launch: Laun
     assert document.overhead_s == pytest.approx(document.duration_s - load)
     assert {"prepare", "ask", "check", "stop"} <= set(steps)
     assert sum(steps.values()) <= document.duration_s
+
+
+def test_a_slow_settings_page_is_read_while_the_engine_warms_up(run_launch: Launcher) -> None:
+    document = run_launch(info_s=0.4, ttft_s=0.2)  # a warm-up of two windows takes 0.8 s
+    assert document.effective["model_config.dtype"] == "torch.bfloat16"
+    assert document.phases_s["ask"] < 0.4
 
 
 def test_the_launch_leaves_this_process_as_it_was(run_launch: Launcher) -> None:
@@ -167,11 +173,17 @@ def test_an_engine_that_dies_under_load_fails_its_trial(
     assert not engine_processes()
 
 
+MOST_BEFORE = 12 + 8 * (measuring.MOST_WINDOWS + 1)
+"""A streamed request that the first cell cannot reach: its window and all its warm-up."""
+
+
 def test_cells_after_the_engines_death_failed_as_well(
     run_launch: Launcher, make_plan: PlanMaker, make_cell: CellMaker
 ) -> None:
-    many = make_cell(name="many", requests=400, concurrency=32)
-    document = run_launch(make_plan(make_cell(), many, make_cell(name="last")), die_after=300)
+    many = make_cell(name="many", requests=200, concurrency=16)
+    document = run_launch(
+        make_plan(make_cell(), many, make_cell(name="last")), die_after=MOST_BEFORE
+    )
     assert [trial.state for trial in document.trials] == [
         TrialState.VALID,
         TrialState.FAILED,

@@ -1,27 +1,50 @@
 """A whole stack of a module's own: databases, Airflow, dashboard, and engines that it is given."""
 
+import json
+import os
+import shlex
+import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
+import httpx
 import pytest
 
 from runners import device
+from runners.prometheus import parse
 from schema.session import reading
 from schema.store.trials import TrialSummary, requests, trials_of_night
 from schema.store.values import values_of_night
-from tailwatch import postgres, release, stack
+from tailwatch import postgres, processes, release, stack
+from tailwatch.airflow import DAGS_FOLDER
 from tailwatch.airflow_client import AirflowClient, DagRun
 from tailwatch.databases import find_database
 from tailwatch.follow import follow
-from tailwatch.home import Home
+from tailwatch.home import REPOSITORY, Home
+from tailwatch.processes import Process
 from tailwatch.progress import Progress
 
 T = TypeVar("T")
 
+FAKE = REPOSITORY / "tests" / "runners" / "fake_engine.py"
+PACE = {"ttft_s": 0.05, "itl_s": 0.02}
+"""Two windows of warm-up take 4 s then, and the measured window 6 s."""
+WARM = 2 * 8 * 48
+"""Tokens of two windows of warm-up."""
+MARK = f"TAILWATCH_TEST_DEVICE_{os.getpid()}"
+LIFTED = f"""
+# Other work of this machine must neither be ended nor make a trial invalid.
+from runners import checks, device, measuring, server
+from schema.cells import Gpu
+server.MARK = device.MARK = {MARK!r}
+checks.FOREIGN_CPU, checks.LAG_S, measuring.AGREE = 1.0, {{Gpu.CPU: 10.0}}, 0.9
+checks.TTFT_PATH_S, checks.ITL_PATH_S = {{Gpu.CPU: 10.0}}, 10.0
+"""
 PLACES = tuple(f"cpu-{number}" for number in range(device.CPU_PLACES))
 METRIC = "output_throughput"
 
@@ -44,6 +67,9 @@ class Site:
     def up(self) -> None:
         """Start whatever does not run."""
         self.stack = stack.up(self.home, _say)
+
+    def down(self) -> None:
+        stack.down(self.home, _say)
 
     @property
     def database(self) -> str:
@@ -91,9 +117,61 @@ class Site:
         """Documents in the spool."""
         return list(self.home.spool.glob(f"{night}/*"))
 
-    def engine_processes(self) -> list[int]:
+
+class Fakes:
+    """Engines that answer like vLLM and take as long as they are told."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+
+    def behave(self, version: str, **knobs: float) -> None:
+        """Provide this build of vLLM: the next start finds it behaving so."""
+        place = self.home.directory / "engines" / f"vllm-{version}-cpu"
+        (place / "bin").mkdir(parents=True, exist_ok=True)
+        facts = {"version": version, "digest": f"sha256:{version}"}
+        (place / "build.json").write_text(json.dumps(facts))
+        variables = [f"FAKE_{name.upper()}={value}" for name, value in (PACE | knobs).items()]
+        run = f'exec {shlex.quote(sys.executable)} -S -E {shlex.quote(str(FAKE))} "$@"'
+        half = place / "bin" / "python.half"
+        half.write_text("\n".join(["#!/bin/sh", f"export {' '.join(variables)}", run, ""]))
+        half.chmod(0o755)
+        half.rename(place / "bin" / "python")
+
+    def processes(self) -> list[int]:
         """Every process that carries the mark of a launch: keepers and engines."""
         return device.leftovers(PLACES)
+
+    def starting(self) -> int | None:
+        """An engine that is not healthy yet."""
+        seen = self._pages("/health")
+        return next((pid for pid, answer in seen.items() if answer.is_error), None)
+
+    def measured(self) -> int | None:
+        """An engine in the middle of its measured window."""
+        for pid, answer in self._pages("/metrics").items():
+            if parse(answer.text)["vllm:generation_tokens_total"] > WARM + 100:
+                return pid
+        return None
+
+    def launch_of(self, engine: int) -> list[Process]:
+        """The engine and its keeper: whoever carries the mark of the same place."""
+        variables = Path(f"/proc/{engine}/environ").read_text().split("\0")
+        places = tuple(
+            value for name, _, value in (one.partition("=") for one in variables) if name == MARK
+        )
+        found = [processes.find(pid) for pid in device.leftovers(places)]
+        return [process for process in found if process]
+
+    def _pages(self, path: str) -> dict[int, httpx.Response]:
+        """What each engine that answers has to say."""
+        seen = {}
+        for pid in self.processes():
+            with suppress(OSError, ValueError, httpx.HTTPError):
+                command = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+                if str(FAKE) in command:  # not its keeper
+                    port = command[command.index("--port") + 1]
+                    seen[pid] = httpx.get(f"http://127.0.0.1:{port}{path}", trust_env=False)
+        return seen
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +189,19 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
         yield ours
         stack.down(ours, _say)
         postgres.remove(ours.postgres)
+
+
+@pytest.fixture(scope="module")
+def fakes(home: Home) -> Iterator[Fakes]:
+    """Fake engines, and the release DAG with the limits lifted that judge a machine's peace."""
+    dags = home.directory / "dags"
+    dags.mkdir()
+    wiring = (REPOSITORY / "dags" / "release.py").read_text()
+    (dags / "release.py").write_text(wiring + LIFTED)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(DAGS_FOLDER, str(dags))
+        patch.setattr(device, "MARK", MARK)
+        yield Fakes(home)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from runners import device
 from schema.judgements import Judgement, Verdict
 from schema.session import reading
 from schema.store.judgements import judgements
@@ -23,6 +24,7 @@ pytestmark = [pytest.mark.airflow, pytest.mark.engine, pytest.mark.timeout(1800)
 NIGHT = "2026-11-22-real"
 FAMILY = "vllm/tiny-llama/bf16/cpu/tp1/enforce-eager"
 CELLS = (f"{FAMILY}/closed-4", f"{FAMILY}/open-8")
+PLACES = tuple(f"cpu-{number}" for number in range(device.CPU_PLACES))
 EXACT = {"kv_cache_capacity", "weight_memory", "graph_memory"}
 
 
@@ -68,7 +70,7 @@ def test_one_launch_a_side_decides_nothing_and_says_why(judged: list[Judgement])
 
 
 def test_no_engine_is_left(released: "Site") -> None:
-    assert released.engine_processes() == []
+    assert device.leftovers(PLACES) == []
 
 
 @pytest.mark.parametrize("view", ["tonight", "trial"])
