@@ -121,6 +121,9 @@ def _run(plan: PlannedLaunch, provided: Provided, options: Options, story: _Stor
             story.phases.end()
             story.log_tail = last_lines(log_file, LOG_LINES)
         device.wait_until_empty(story.host)
+        turn.close()
+        with story.phases("wait"):
+            quiet.let_measure(gpu)
 
 
 def _start(plan: PlannedLaunch, provided: Provided, options: Options, story: _Story) -> Start:
