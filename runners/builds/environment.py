@@ -116,7 +116,11 @@ def _provided(
         digest=facts["digest"],
         source_commit=facts.get("source_commit"),
     )
-    return Provided(build=build, python=python, variant=variant_of(spec), environment=environment)
+    variant = variant_of(spec)
+    if variant.modules is not None:
+        path = filter(None, [str(variant.modules), environment.get("PYTHONPATH")])
+        environment = {**environment, "PYTHONPATH": os.pathsep.join(path)}
+    return Provided(build=build, python=python, variant=variant, environment=environment)
 
 
 def _install(spec: BuildSpec, gpu: Gpu, place: Path) -> None:

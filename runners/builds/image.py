@@ -66,6 +66,9 @@ def tag(spec: BuildSpec) -> str:
 
 def provided_image(spec: BuildSpec, reference: str, labels: Mapping[str, str]) -> ProvidedImage:
     """The build that an inspected image is."""
+    variant = variant_of(spec)
+    if variant.modules is not None:
+        raise BuildUnavailable(f"{spec}: +{spec.variant} needs an environment, not an image")
     build = Build(
         engine=spec.engine,
         version=spec.version,
@@ -76,7 +79,7 @@ def provided_image(spec: BuildSpec, reference: str, labels: Mapping[str, str]) -
     return ProvidedImage(
         build=build,
         python="python3",
-        variant=variant_of(spec),
+        variant=variant,
         reference=reference,
     )
 

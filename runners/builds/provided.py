@@ -18,10 +18,16 @@ class Variant:
     why: str
     flags: tuple[str, ...] = ()
     prefix: tuple[str, ...] = ()
+    modules: Path | None = None
+    """Folder that the engine's Python searches first."""
 
 
 VARIANTS: dict[str, Variant] = {
     "eager": Variant(why="no compilation, no CUDA graphs", flags=("--enforce-eager",)),
+    "busy": Variant(
+        why="a thread keeps the interpreter half of the time",
+        modules=Path(__file__).with_name("planted"),
+    ),
     "onecore": Variant(why="all engine processes share one core", prefix=("taskset", "-c", "0")),
 }
 """Planted slowdowns: a detector that cannot see these is broken."""

@@ -149,7 +149,9 @@ def test_an_unknown_variant_is_refused_before_anything_is_installed(
     recorded: Recorded, tmp_path: Path
 ) -> None:
     spec = BuildSpec.parse("vllm==0.32.0+turbo")
-    with pytest.raises(BuildUnavailable, match=r"\+turbo; known are \+eager \(.*\), \+onecore \("):
+    with pytest.raises(
+        BuildUnavailable, match=r"\+turbo; known are \+eager \(.*\), \+busy \(.*\), \+onecore \("
+    ):
         EnvironmentProvisioner(tmp_path).provision(spec, Gpu.CPU)
     assert recorded.commands == []
 

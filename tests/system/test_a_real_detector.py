@@ -1,7 +1,8 @@
 """Does it see a slower engine, and does it keep quiet about an equal one? With real launches.
 
-Fifteen launches of one family: five of a build, five of the same build again, five of it on one
-core. Two start side by side, as on any CPU host; the runner sees to it that each is measured alone.
+Fifteen launches of one family: five of a build, five of the same build again, five of it with a
+thread that keeps the interpreter busy half of the time. Two start side by side, as on any CPU
+host; the runner sees to it that each is measured alone.
 """
 
 import multiprocessing
@@ -21,7 +22,7 @@ from regressions.night import judge_night
 from regressions.policy import read_policy
 from runners.builds.environment import EnvironmentProvisioner
 from runners.launch import Options, launch
-from schema.cells import Cell, Gpu
+from schema.cells import Gpu
 from schema.judgements import Judgement, Verdict
 from schema.matrix import load_matrix
 from schema.nights import Night, NightKind, PlannedLaunch
@@ -36,8 +37,9 @@ pytestmark = [pytest.mark.engine, pytest.mark.timeout(1800)]
 DEMO = load_matrix("demo")
 CELLS = tuple(cell for cell in DEMO.cells if cell.family.model.short_name == "tiny-llama")
 CLOSED = next(cell for cell in CELLS if cell.workload.name == "closed-4")
-BUILD, SLOWER = BuildSpec.parse("vllm==0.32.0"), BuildSpec.parse("vllm==0.32.0+onecore")
+BUILD, SLOWER = BuildSpec.parse("vllm==0.32.0"), BuildSpec.parse("vllm==0.32.0+busy")
 SAME, SLOW, SMALL = "2026-11-22-same", "2026-11-22-slow", "2026-11-22-small"
+AGAIN = "2026-11-22-again"
 BASELINE, CONTENDER = Arm.RELEASE_BASELINE, Arm.RELEASE_CONTENDER
 LAUNCHES = 5
 ATTEMPTS = 3
@@ -86,9 +88,14 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Host:
     return Host(home=home)
 
 
-def _planned() -> list[PlannedLaunch]:
-    """The three sides in turn, each round in the opposite order of the one before."""
-    sides = ((SAME, BASELINE, BUILD), (SAME, CONTENDER, BUILD), (SLOW, CONTENDER, SLOWER))
+Side: TypeAlias = tuple[str, Arm, BuildSpec]
+"""Night, arm and build of one side."""
+EQUAL: tuple[Side, ...] = ((SAME, BASELINE, BUILD), (SAME, CONTENDER, BUILD))
+SLOWED: Side = (SLOW, CONTENDER, SLOWER)
+
+
+def _planned(sides: tuple[Side, ...] = (*EQUAL, SLOWED)) -> list[PlannedLaunch]:
+    """The sides in turn, each round in the opposite order of the one before."""
     return [
         PlannedLaunch(night=night, arm=arm, build=build, cells=CELLS, replicate=replicate)
         for replicate in range(LAUNCHES)
@@ -111,26 +118,32 @@ def _night(name: str, contender: BuildSpec, launches: int) -> Night:
 
 @pytest.fixture(scope="module")
 def judged(postgres_url: str, template: str, host: Host) -> Iterator[Callable[[str], Verdicts]]:
-    """Judges one of the three nights that the launches make."""
+    """Judges one of the nights; `AGAIN` launches both equal sides anew."""
     documents = host.launched(_planned())
     with _database(postgres_url, template) as url:
-        with writing(url) as session:
-            for night, contender, count in (
-                (SAME, BUILD, LAUNCHES),
-                (SLOW, SLOWER, LAUNCHES),
-                (SMALL, SLOWER, 3),
-            ):
-                record_night(session, _night(night, contender, 2 * count))
-                for document in _belonging(documents, night, count):
-                    record(session, document.model_copy(update={"night": night}))
+        for night, contender, count in (
+            (SAME, BUILD, LAUNCHES),
+            (SLOW, SLOWER, LAUNCHES),
+            (SMALL, SLOWER, 3),
+        ):
+            _record(url, _night(night, contender, 2 * count), _belonging(documents, night, count))
 
         def verdicts(night: str) -> Verdicts:
+            if night == AGAIN:
+                _record(url, _night(AGAIN, BUILD, 2 * LAUNCHES), host.launched(_planned(EQUAL)))
             slugs = {cell.key: cell.slug for cell in CELLS}
             with writing(url) as session:
                 found = judge_night(session, night, read_policy())
             return {(slugs[one.comparison.cell], one.comparison.metric): one for one in found}
 
         yield verdicts
+
+
+def _record(url: str, night: Night, documents: list[Launch]) -> None:
+    with writing(url) as session:
+        record_night(session, night)
+        for document in documents:
+            record(session, document.model_copy(update={"night": night.name}))
 
 
 @contextmanager
@@ -159,7 +172,7 @@ def _show(verdicts: Verdicts) -> None:
         print(f"{slug.rpartition('/')[2]:9} {metric:18} {one.verdict:13} {one.reason}")
 
 
-def test_an_engine_on_one_core_is_a_regression(judged: Callable[[str], Verdicts]) -> None:
+def test_an_engine_that_is_kept_busy_is_a_regression(judged: Callable[[str], Verdicts]) -> None:
     verdicts = judged(SLOW)
     _show(verdicts)
     throughput = verdicts[CLOSED.slug, "output_throughput"]
@@ -171,20 +184,23 @@ def test_an_engine_on_one_core_is_a_regression(judged: Callable[[str], Verdicts]
     assert throughput.comparison.p == pytest.approx(2 / 252)
 
 
-def test_a_build_against_itself_has_neither_regression_nor_improvement(
-    judged: Callable[[str], Verdicts],
-) -> None:
+def _moved(verdicts: Verdicts) -> set[tuple[str, str, Verdict]]:
+    quiet = (Verdict.NO_CHANGE, Verdict.INCONCLUSIVE)
+    return {(*key, one.verdict) for key, one in verdicts.items() if one.verdict not in quiet}
+
+
+def test_a_build_against_itself_has_not_changed(judged: Callable[[str], Verdicts]) -> None:
+    """The policy lets one night in twenty raise a false finding: none may be confirmed."""
     verdicts = judged(SAME)
     _show(verdicts)
-    assert {one.verdict for one in verdicts.values()} <= {Verdict.NO_CHANGE, Verdict.INCONCLUSIVE}
-
-
-@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.workload.name)
-@pytest.mark.parametrize("metric", ["output_throughput", "itl_p50"])
-def test_a_build_against_itself_has_not_changed(
-    judged: Callable[[str], Verdicts], cell: Cell, metric: str
-) -> None:
-    assert judged(SAME)[cell.slug, metric].verdict is Verdict.NO_CHANGE
+    moved = _moved(verdicts)
+    if moved:
+        print(f"not confirmed unless seen again: {moved}")
+        assert not moved & _moved(judged(AGAIN))
+        return
+    for cell in CELLS:
+        for metric in ("output_throughput", "itl_p50"):
+            assert verdicts[cell.slug, metric].verdict is Verdict.NO_CHANGE
 
 
 @pytest.mark.parametrize("metric", ["output_throughput", "itl_p50", "ttft_p50"])

@@ -39,8 +39,10 @@ def engines(home: Home) -> None:
 
 @pytest.fixture(scope="module")
 def released(site: "Site") -> "Site":
-    """The stack after a release of one launch a side."""
+    """The stack after a release of one launch a side; what other work spoilt is repeated once."""
     site.begin(NIGHT, *CELLS, contender="vllm==0.32.0+onecore", baseline="0.32.0")
+    if site.end(NIGHT).state == "failed":
+        site.take_up(NIGHT)
     run = site.end(NIGHT)
     assert run.state == "success", [trial.reason for trial in site.trials(NIGHT)]
     return site
