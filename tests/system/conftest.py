@@ -83,14 +83,14 @@ class Site:
         with AirflowClient(self.stack.airflow_url) as client:
             release.begin(client, asked)
 
-    def end(self, night: str) -> DagRun:
+    def end(self, night: str, *, poll_s: float = 1.0) -> DagRun:
         """Wait until the night's run has ended."""
 
         def alive() -> None:
             stack.require_alive(self.stack)
 
         with AirflowClient(self.stack.airflow_url) as client:
-            return follow(client, release.DAG, night, _show, alive, poll_s=1.0)
+            return follow(client, release.DAG, night, _show, alive, poll_s=poll_s)
 
     def take_up(self, night: str) -> None:
         """Repeat what failed, as a person would."""

@@ -24,6 +24,8 @@ pytestmark = [pytest.mark.airflow, pytest.mark.engine, pytest.mark.timeout(1800)
 NIGHT = "2026-11-22-real"
 FAMILY = "vllm/tiny-llama/bf16/cpu/tp1/enforce-eager"
 CELLS = (f"{FAMILY}/closed-4", f"{FAMILY}/open-8")
+POLL_S = 10.0
+"""Rarely: what watches the measurement costs time on the cores that are measured."""
 PLACES = tuple(f"cpu-{number}" for number in range(device.CPU_PLACES))
 EXACT = {"kv_cache_capacity", "weight_memory", "graph_memory"}
 
@@ -41,9 +43,9 @@ def engines(home: Home) -> None:
 def released(site: "Site") -> "Site":
     """The stack after a release of one launch a side; what other work spoilt is repeated once."""
     site.begin(NIGHT, *CELLS, contender="vllm==0.32.0+onecore", baseline="0.32.0")
-    if site.end(NIGHT).state == "failed":
+    if site.end(NIGHT, poll_s=POLL_S).state == "failed":
         site.take_up(NIGHT)
-    run = site.end(NIGHT)
+    run = site.end(NIGHT, poll_s=POLL_S)
     assert run.state == "success", [trial.reason for trial in site.trials(NIGHT)]
     return site
 
@@ -86,5 +88,4 @@ def test_its_pages_render(released: "Site", monkeypatch: pytest.MonkeyPatch, vie
     st.cache_data.clear()
     assert not page.exception
     assert not page.error
-    text = " ".join(str(block.value) for block in (*page.markdown, *page.subheader, *page.title))
-    assert "vllm" in text or NIGHT in text
+    assert "tiny-llama" in " ".join(own.body for own in page.html)
