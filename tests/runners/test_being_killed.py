@@ -152,6 +152,33 @@ except Killed:
     assert done.stdout == "killed\n", done.stderr
 
 
+def test_sigterm_is_not_lost_inside_a_destructor() -> None:
+    """What a destructor raises is only reported; the launch would go on measuring."""
+    program = """
+import os, signal, time
+from runners.errors import Killed
+from runners.stopping import terminated_as_exception
+
+class Connection:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        for _ in range(1000):
+            pass
+
+try:
+    with terminated_as_exception():
+        connection = Connection()
+        del connection
+        time.sleep(30)
+except Killed:
+    print("killed")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=False
+    )
+    assert (done.stdout, done.stderr) == ("killed\n", "")
+
+
 def test_the_engine_of_a_live_launch_is_not_swept(alone: Path, mark: str, ended: Ended) -> None:
     """Launches with different folders for temporary files do not see each other's locks."""
     keeper = [sys.executable, "-I", keeper_program.__file__, "/dev/null", "sleep", "60"]
