@@ -1,12 +1,11 @@
 """One trial on a ready engine: warm up, measure, check."""
 
-import asyncio
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from runners import checks, measures, telemetry
+from runners import checks, measures, stopping, telemetry
 from runners.client import Window, send
 from runners.engines.adapter import Adapter, Counters
 from runners.keeper import descendants
@@ -100,7 +99,7 @@ def _width(workload: Workload) -> int:
 
 def _send(ready: Ready, workload: Workload, drafts: Sequence[Draft]) -> Window:
     """One window of load; raises EngineDied or EngineHung when nothing answers after a failure."""
-    window = asyncio.run(
+    window = stopping.run(
         send(ready.server.url, ready.served_name, workload, drafts, timeout_s=ready.timeout_s)
     )
     if any(request.error is not None for request in window.requests):

@@ -124,32 +124,36 @@ def test_no_engine_is_left_when_the_launching_process_is_killed(
             assert logged.splitlines()[-1].startswith("runners: stopped; the engine is gone"), name
 
 
-def test_sigterm_is_not_lost_inside_the_load_clients_tasks(tmp_path: Path) -> None:
-    """asyncio keeps what a task raises; only a KeyboardInterrupt ends the loop from inside one."""
+def said_by(program: str) -> tuple[str, str]:
+    """What it wrote to standard output and error."""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=False
+    )
+    return done.stdout, done.stderr
+
+
+def test_sigterm_ends_the_load_without_a_word_of_its_tasks() -> None:
     program = """
 import asyncio, os, signal
+from runners import stopping
 from runners.errors import Killed
-from runners.stopping import terminated_as_exception
 
 async def busy():
     os.kill(os.getpid(), signal.SIGTERM)
     for _ in range(1000):
         pass
-
-async def load():
-    task = asyncio.create_task(busy())
     await asyncio.sleep(30)
 
+async def load():
+    await asyncio.gather(*(busy() for _ in range(3)))
+
 try:
-    with terminated_as_exception():
-        asyncio.run(load())
+    with stopping.terminated_as_exception():
+        stopping.run(load())
 except Killed:
     print("killed")
 """
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=False
-    )
-    assert done.stdout == "killed\n", done.stderr
+    assert said_by(program) == ("killed\n", "")
 
 
 def test_sigterm_is_not_lost_inside_a_destructor() -> None:
@@ -173,10 +177,7 @@ try:
 except Killed:
     print("killed")
 """
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=False
-    )
-    assert (done.stdout, done.stderr) == ("killed\n", "")
+    assert said_by(program) == ("killed\n", "")
 
 
 def test_the_engine_of_a_live_launch_is_not_swept(alone: Path, mark: str, ended: Ended) -> None:
