@@ -24,7 +24,7 @@ test: check test-fast chromium  ## everything that CI runs: check, fast tests, s
 	pytest -m "engine or airflow or browser"
 
 test-fast: environment  ## tests that need no engine, no Airflow and no browser; under a minute
-	pytest -m "not engine and not airflow and not browser"
+	pytest -n 3 --dist worksteal -m "not engine and not airflow and not browser"
 
 check: environment  ## format, lint, types, import contracts, migrations in step with the tables
 	ruff format --check

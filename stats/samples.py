@@ -1,5 +1,6 @@
 """What is asked of one sample, or of two samples put together: middles and ranks."""
 
+import statistics
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,7 +11,7 @@ def median(values: Sequence[float]) -> float:
     """Middle value; the mean of the two middle ones for an even count. Needs one value."""
     if not values:
         raise ValueError("the median of no values")
-    return float(np.median(np.asarray(values, dtype=np.float64)))
+    return float(statistics.median(values))
 
 
 def doubled_midranks(values: Sequence[float]) -> NDArray[np.int64]:

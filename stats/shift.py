@@ -6,12 +6,14 @@ inverts the Mann-Whitney test (P. K. Sen, Biometrics 19 (1963) 532-552).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import comb, floor
 from statistics import NormalDist
 
 import numpy as np
 
 from stats.rank_test import is_exact, rank_sum_counts
+from stats.samples import median
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +35,7 @@ def hodges_lehmann(
     if not baseline or not contender:
         raise ValueError(f"a shift between {len(baseline)} and {len(contender)} values")
     differences = np.sort(np.subtract.outer(np.asarray(contender), np.asarray(baseline)).ravel())
-    estimate = float(np.median(differences))
+    estimate = median(differences.tolist())
     skipped, achieved = interval_steps(len(baseline), len(contender), confidence)
     if achieved is None:
         return Shift(estimate=estimate, interval=None, confidence=None)
@@ -41,6 +43,7 @@ def hodges_lehmann(
     return Shift(estimate=estimate, interval=(low, high), confidence=achieved)
 
 
+@lru_cache(maxsize=256)
 def interval_steps(m: int, n: int, confidence: float) -> tuple[int, float | None]:
     """How many differences to leave out at each end, and the coverage that leaves.
 

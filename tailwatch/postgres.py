@@ -105,7 +105,7 @@ def place(directory: Path) -> Path:
     data: below a closed directory the cluster goes to /var/tmp instead.
     """
     home = directory.resolve()
-    if os.geteuid() == 0 and not all(_open_to_walk(parent) for parent in home.parents):
+    if os.geteuid() == 0 and not all(map(_open_to_walk, (home, *home.parents))):
         home = Path("/var/tmp") / f"tailwatch-{digest(str(home))}"
     return home
 

@@ -4,17 +4,16 @@ The contender makes tokens of `tiny-mixtral` about 9 % slower and saves memory e
 launch failed and was repeated, one trial is invalid, and six quiet nights went before.
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
-import psycopg
 import pytest
 import streamlit as st
-from psycopg import sql
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from regressions.night import judge_night
@@ -250,16 +249,11 @@ class Release:
 
 
 @pytest.fixture(scope="session")
-def release(postgres_url: str, template: str) -> Iterator[Release]:
+def release(new_database: Callable[[], AbstractContextManager[str]]) -> Iterator[Release]:
     """A database with the seeded nights; tests only read it."""
-    name = f"tailwatch_dashboard_{os.getpid()}"
-    url = f"{postgres_url.rpartition('/')[0]}/{name}"
-    create = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
-    with psycopg.connect(postgres_url, autocommit=True) as server:
-        server.execute(create.format(sql.Identifier(name), sql.Identifier(template)))
+    with new_database() as url:
         fill(url)
         yield _described(url)
-        server.execute(sql.SQL("DROP DATABASE {} (FORCE)").format(sql.Identifier(name)))
 
 
 def _described(url: str) -> Release:
@@ -282,6 +276,8 @@ def _described(url: str) -> Release:
 def open_page(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., AppTest]]:
     """Opens a page of the app over a database, as a deep link with these parameters would."""
     st.cache_data.clear()
+    # AppTest reads the metadata of every installed package again and again, to find components
+    monkeypatch.setattr(manifest_scanner, "scan_component_manifests", list)
 
     def opened(url: str | None, view: str = "tonight", **parameters: str) -> AppTest:
         if url is None:

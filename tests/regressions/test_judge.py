@@ -135,7 +135,7 @@ def test_a_slow_down_of_one_cells_itl_is_found_in_most_nights(
 ) -> None:
     random = np.random.default_rng(12)
     found: Counter[str] = Counter()
-    nights, wrong = 60, 0
+    nights, wrong = 40, 0
     for _ in range(nights):
         judged = judge(night(random, shifts={(1, metric): 0.10 for metric in ITL}), policy)
         moved = [one for one in judged if one.verdict in MOVED]

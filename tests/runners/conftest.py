@@ -142,7 +142,7 @@ def _wait_for(url: str) -> None:
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         try:
-            httpx.get(url + "/health", trust_env=False)
+            httpx.get(url + "/health", trust_env=False, verify=False)
         except httpx.HTTPError:
             time.sleep(0.02)
         else:

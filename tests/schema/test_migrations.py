@@ -58,11 +58,11 @@ def test_the_migrations_make_exactly_the_declared_tables(database_url: str) -> N
     assert migration_drift(database_url) == []
 
 
-def test_a_difference_is_named(database_url: str) -> None:
-    with psycopg.connect(database_url) as connection:
+def test_a_difference_is_named(own_database_url: str) -> None:
+    with psycopg.connect(own_database_url) as connection:
         connection.execute("ALTER TABLE measurements DROP CONSTRAINT ck_measurements_finite")
         connection.execute("ALTER TABLE builds ADD COLUMN stray text")
-    drift = migration_drift(database_url)
+    drift = migration_drift(own_database_url)
     assert [entry.split(" CHECK")[0] for entry in drift] == [
         "no migration makes constraint ck_measurements_finite of measurements",
         "no table declares column builds.stray text",

@@ -56,12 +56,12 @@ def test_a_writer_writes_rows_and_nothing_else(database_url: str, statement: str
         session.execute(text(statement))
 
 
-def test_roles_reach_tables_of_later_migrations(database_url: str) -> None:
-    with open_database(Role.OWNER, database_url).begin() as connection:
+def test_roles_reach_tables_of_later_migrations(own_database_url: str) -> None:
+    with open_database(Role.OWNER, own_database_url).begin() as connection:
         connection.execute(text("CREATE TABLE later (a int)"))
-    with writing(database_url) as session:
+    with writing(own_database_url) as session:
         session.execute(text("INSERT INTO later VALUES (1)"))
-    with reading(database_url) as session:
+    with reading(own_database_url) as session:
         assert session.scalar(text("SELECT a FROM later")) == 1
 
 

@@ -9,14 +9,12 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-import psycopg
 import pytest
-from psycopg import sql
 
 from regressions.night import judge_night
 from regressions.policy import read_policy
@@ -117,10 +115,12 @@ def _night(name: str, contender: BuildSpec, launches: int) -> Night:
 
 
 @pytest.fixture(scope="module")
-def judged(postgres_url: str, template: str, host: Host) -> Iterator[Callable[[str], Verdicts]]:
+def judged(
+    new_database: Callable[[], AbstractContextManager[str]], host: Host
+) -> Iterator[Callable[[str], Verdicts]]:
     """Judges one of the nights; `AGAIN` launches both equal sides anew."""
     documents = host.launched(_planned())
-    with _database(postgres_url, template) as url:
+    with new_database() as url:
         for night, contender, count in (
             (SAME, BUILD, LAUNCHES),
             (SLOW, SLOWER, LAUNCHES),
@@ -144,17 +144,6 @@ def _record(url: str, night: Night, documents: list[Launch]) -> None:
         record_night(session, night)
         for document in documents:
             record(session, document.model_copy(update={"night": night.name}))
-
-
-@contextmanager
-def _database(server: str, template: str) -> Iterator[str]:
-    """A migrated database; dropped at the end."""
-    name = f"tailwatch_detector_{os.getpid()}"
-    create = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(create.format(sql.Identifier(name), sql.Identifier(template)))
-        yield f"{server.rpartition('/')[0]}/{name}"
-        connection.execute(sql.SQL("DROP DATABASE {} (FORCE)").format(sql.Identifier(name)))
 
 
 def _belonging(documents: list[Launch], night: str, count: int) -> list[Launch]:
