@@ -30,6 +30,8 @@ from schema.trials import BuildSpec, Launch, TrialState
 log = logging.getLogger(__name__)
 
 SPOOL = "spool"
+DEVICE_WITHIN_S = 1800.0
+"""A person's launch by hand on the same host delays a night; it does not cost its attempts."""
 
 
 class NightIncomplete(Exception):
@@ -92,7 +94,7 @@ def run_trials(received: dict[str, Any], *, attempt: int) -> bool:
     done = _spooled(planned, attempt)
     if done is None:
         with terminated_as_exception():
-            options = Options(home=home())
+            options = Options(home=home(), device_within_s=DEVICE_WITHIN_S)
             done = launch(planned, EnvironmentProvisioner(home()), options, attempt=attempt)
             spool.keep(done, home() / SPOOL)
     for trial in done.trials:

@@ -19,7 +19,7 @@ from schema.trials import Host
 
 log = logging.getLogger(__name__)
 
-WAIT_S = 8.0
+CLEAR_WITHIN_S = 8.0
 """A launch that was killed needs up to 5 s to clear the device."""
 KEEPER = keeper.__file__.encode()
 CPU_PLACES = 2
@@ -43,8 +43,8 @@ def devices(host: Host) -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def taken(host: Host, label: str) -> Iterator[Place]:
-    """Hold every card of the host, or one place of a CPU host.
+def taken(host: Host, label: str, within_s: float = CLEAR_WITHIN_S) -> Iterator[Place]:
+    """Hold every card of the host, or one place of a CPU host; wait so long for who has it now.
 
     The lock lives as long as any process that holds a descriptor: even when this process is killed
     it is released only after the engine is gone. Leftovers of a keeper that was itself killed are
@@ -53,10 +53,10 @@ def taken(host: Host, label: str) -> Iterator[Place]:
     with contextlib.ExitStack() as stack:
         if host.cards:
             names = devices(host)
-            locks = tuple(stack.enter_context(_lock((name,), label))[1] for name in names)
+            locks = tuple(stack.enter_context(_lock((name,), label, within_s))[1] for name in names)
         else:
             places = tuple(f"cpu-{number}" for number in range(CPU_PLACES))
-            name, lock = stack.enter_context(_lock(places, label))
+            name, lock = stack.enter_context(_lock(places, label, within_s))
             names, locks = (name,), (lock,)
         sweep(names)
         _refuse_strangers(host)
@@ -82,11 +82,11 @@ def open_lock(name: str) -> int:
 
 
 @contextlib.contextmanager
-def _lock(names: tuple[str, ...], label: str) -> Iterator[tuple[str, int]]:
+def _lock(names: tuple[str, ...], label: str, within_s: float) -> Iterator[tuple[str, int]]:
     """The first of these that is free, and its descriptor."""
     descriptors = {name: open_lock(name) for name in names}
     try:
-        name = _first_free(descriptors)
+        name = _first_free(descriptors, within_s)
         os.ftruncate(descriptors[name], 0)
         os.pwrite(descriptors[name], f"process {os.getpid()}: {label}".encode(), 0)
         yield name, descriptors[name]
@@ -95,8 +95,8 @@ def _lock(names: tuple[str, ...], label: str) -> Iterator[tuple[str, int]]:
             os.close(descriptor)
 
 
-def _first_free(descriptors: dict[str, int]) -> str:
-    deadline = time.monotonic() + WAIT_S
+def _first_free(descriptors: dict[str, int], within_s: float) -> str:
+    deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         for name, descriptor in descriptors.items():
             with contextlib.suppress(BlockingIOError):
@@ -127,7 +127,7 @@ def sweep(names: tuple[str, ...]) -> None:
 
     Unless their keeper lives, which holds its lock all its life: then it is another lock.
     """
-    deadline = time.monotonic() + WAIT_S
+    deadline = time.monotonic() + CLEAR_WITHIN_S
     while pids := leftovers(names):
         _refuse_kept(pids)
         log.warning("ending engine processes left by a dead launch: %s", pids)

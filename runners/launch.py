@@ -39,8 +39,7 @@ from schema.trials import Artefact, Build, Host, Launch, Trial
 log = logging.getLogger(__name__)
 
 LOG_LINES = 200
-UNPROVIDED = "not provided"
-"""Digest of a build that could not be installed: its trials are failed ones."""
+UNPROVIDED = "not provided"  # digest of a build that could not be installed: its trials failed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,10 +47,11 @@ class Options:
     """How a host runs launches."""
 
     home: Path
+    device_within_s: float = device.CLEAR_WITHIN_S
+    """How long to wait for somebody else's launch on the device."""
     ready_within_s: float = 900.0
     request_timeout_s: float = 120.0
-    port: int | None = None
-    """None takes a free one."""
+    port: int | None = None  # takes a free one
 
 
 @dataclass(kw_only=True)
@@ -100,8 +100,10 @@ def _run(plan: PlannedLaunch, provided: Provided, options: Options, story: _Stor
     """From a free device to a free device."""
     adapter, gpu = ADAPTERS[plan.build.engine], plan.cells[0].family.gpu
     with ExitStack() as stack:
+        with story.phases("wait"):
+            taken = device.taken(story.host, plan.label, options.device_within_s)
+            place = stack.enter_context(taken)
         with story.phases("prepare"):
-            place = stack.enter_context(device.taken(story.host, plan.label))
             start = _start(plan, provided, options, story)
             command, after = _compose(adapter, provided, start, story)
         log_file = options.home / "logs" / "engines" / f"{start.served_name}.log"

@@ -2,8 +2,9 @@
 
 import math
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import accumulate
+from statistics import fmean
 
 from schema.cells import Arrival, Lengths, Workload
 
@@ -28,15 +29,14 @@ class Draft:
 def draw(workload: Workload, *, seed: int, vocabulary: int) -> tuple[Draft, ...]:
     """All requests of one measured window. The same seed gives the same requests everywhere."""
     lengths, prompts, arrivals = (random.Random(f"{seed}/{part}") for part in ("len", "ids", "at"))
-    times = _arrivals(workload, arrivals)
     return tuple(
         Draft(
             index=index,
-            scheduled_s=next(times),
+            scheduled_s=at,
             prompt=_prompt(prompts, _length(lengths, workload.input_tokens), vocabulary),
             output_tokens=_length(lengths, workload.output_tokens),
         )
-        for index in range(workload.requests)
+        for index, at in enumerate(_arrivals(workload, arrivals))
     )
 
 
@@ -75,10 +75,11 @@ def _length(source: random.Random, lengths: Lengths) -> int:
     return min(lengths.longest, max(1, round(source.lognormvariate(mu, lengths.sigma))))
 
 
-def _arrivals(workload: Workload, source: random.Random) -> Iterator[float]:
-    """Poisson arrivals: exponential gaps, drawn beforehand."""
-    at = 0.0
-    while True:
-        yield at
-        if workload.arrival is Arrival.OPEN_LOOP and workload.rate is not None:
-            at += source.expovariate(workload.rate)
+def _arrivals(workload: Workload, source: random.Random) -> list[float]:
+    """Poisson arrivals, drawn beforehand, on the condition that the last one comes when the rate
+    says: else the throughput of a short window would be that of its draw."""
+    if workload.arrival is not Arrival.OPEN_LOOP or workload.rate is None:
+        return [0.0] * workload.requests
+    gaps = [source.expovariate(1.0) for _ in range(workload.requests - 1)]
+    mean = fmean(gaps) if gaps else 1.0
+    return list(accumulate((gap / mean / workload.rate for gap in gaps), initial=0.0))

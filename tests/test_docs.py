@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from dags.flow import ATTEMPTS
+from runners import checks, measuring
 from runners.builds.provided import VARIANTS
+from schema.cells import Gpu
 from schema.judgements import Verdict
 from schema.metrics import METRICS, Metric
 from schema.tables import NightRow
@@ -108,6 +111,23 @@ def test_every_choice_is_in_the_glossary(word: str) -> None:
 @pytest.mark.parametrize("variant", list(VARIANTS))
 def test_every_variant_is_documented(variant: str) -> None:
     assert f"`+{variant}`" in prose()
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        f"| `failed_requests` | at most {checks.FAILED_SHARE:.0%} |",
+        f"less than {measuring.AGREE:.0%} (at most {measuring.MOST_WINDOWS} windows)",
+        f"at most {checks.GPU_LAG_S * 1e3:g} ms late ({checks.LAG_S[Gpu.CPU] * 1e3:g} ms on a CPU",
+        f"mean within {checks.AGREEMENT:.0%} of the engine's own",
+        f"TTFT {checks.GPU_TTFT_PATH_S * 1e3:g} ms ({checks.TTFT_PATH_S[Gpu.CPU] * 1e3:g} ms on a",
+        f"ITL {checks.ITL_PATH_S * 1e3:g} ms",
+        f"at most {checks.FOREIGN_CPU:.0%} of the cores",
+        f"up to {ATTEMPTS} attempts of the launch",
+    ],
+)
+def test_every_limit_of_a_trial_is_documented_as_it_is(limit: str) -> None:
+    assert limit.replace("%", " %") in text("architecture.md")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

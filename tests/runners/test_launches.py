@@ -3,6 +3,7 @@
 import fcntl
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -219,19 +220,38 @@ def test_a_port_in_use_is_refused_before_the_start(run_launch: Launcher) -> None
     assert may_pass(document)
 
 
-def test_a_device_that_another_launch_holds_is_refused_with_its_holder(
-    run_launch: Launcher, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(device, "WAIT_S", 0.2)
+@contextmanager
+def all_places_taken() -> Iterator[None]:
+    """Somebody else's launches hold this host."""
     with ExitStack() as stack:
         for number in range(device.CPU_PLACES):
             lock = open_lock(f"cpu-{number}")
             stack.callback(os.close, lock)
             fcntl.flock(lock, fcntl.LOCK_EX)
             os.pwrite(lock, b"process 17: a launch", 0)
-        document = run_launch()
+        yield
+
+
+def test_a_device_that_another_launch_holds_is_refused_with_its_holder(
+    run_launch: Launcher,
+) -> None:
+    with all_places_taken():
+        document = run_launch(options={"device_within_s": 0.2})
     assert only_reason(document).startswith("DeviceBusy: cpu-0 and cpu-1 taken by process 17: a la")
     assert may_pass(document)
+
+
+def test_another_launch_on_the_device_is_waited_for(
+    run_launch: Launcher,
+) -> None:
+    with ExitStack() as stack:
+        stack.enter_context(all_places_taken())
+        timer = threading.Timer(1.0, stack.pop_all().close)
+        timer.start()
+        document = run_launch(options={"device_within_s": 20.0})
+        timer.join()
+    assert document.trials[0].state is TrialState.VALID
+    assert document.phases_s["wait"] > 0.5
 
 
 def test_lock_files_are_for_every_user_of_the_host(alone: Path) -> None:

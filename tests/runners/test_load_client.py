@@ -9,6 +9,7 @@ import pytest
 
 from runners.checks import mean_since
 from runners.client import Window, parse_events, send
+from runners.engines.adapter import Counters
 from runners.engines.vllm import Vllm
 from runners.measures import latencies
 from runners.prometheus import parse
@@ -24,8 +25,7 @@ LENGTHS = {
 }
 STEADY = {"ttft_s": 0.2, "itl_s": 0.01}
 
-PATH_S = 0.025
-"""What accepting and parsing may cost on a machine that runs other tests as well."""
+TRIES = 3
 
 
 def load(url: str, cell: Cell, *, timeout_s: float = 10.0) -> tuple[Sequence[Draft], Window]:
@@ -33,14 +33,9 @@ def load(url: str, cell: Cell, *, timeout_s: float = 10.0) -> tuple[Sequence[Dra
     return drafts, asyncio.run(send(url, "fake", cell.workload, drafts, timeout_s=timeout_s))
 
 
-def truth(url: str) -> tuple[float, float]:
-    """(mean TTFT, mean ITL) by the engine's own clock, s."""
-    told = Vllm().counters(parse(httpx.get(url + "/metrics", trust_env=False).text))
-    ttft = mean_since((told.ttft_sum_s, None), (told.ttft_count, None))
-    itl = mean_since((told.itl_sum_s, None), (told.itl_count, None))
-    assert ttft is not None
-    assert itl is not None
-    return ttft, itl
+def counters(url: str) -> Counters:
+    """What the engine has counted so far, by its own clock."""
+    return Vllm().counters(parse(httpx.get(url + "/metrics", trust_env=False, verify=False).text))
 
 
 def seen(url: str) -> dict[str, list[float] | int]:
@@ -73,13 +68,26 @@ def test_stamps_agree_with_the_engines_own_clock(
     fake: Served, make_cell: CellMaker, behaviour: dict[str, float]
 ) -> None:
     url = fake(**STEADY, **behaviour)
-    _, window = load(url, make_cell(requests=8, **LENGTHS))
-    ttft, itl = truth(url)
-    ours = latencies(window.requests)
+    # other tests on the same cores can delay a read but never make it early: the best try counts
+    errors = [errors_of(url, make_cell(requests=8, **LENGTHS)) for _ in range(TRIES)]
+    for metric in ("itl", "tpot"):
+        assert min(abs(one[metric]) for one in errors) < 0.05 * STEADY["itl_s"]
+    assert min(abs(one["ttft"]) for one in errors) < 0.05 * STEADY["ttft_s"]
+
+
+def errors_of(url: str, cell: Cell) -> dict[str, float]:
+    """The client's mean less the engine's own, of one window, s."""
+    before = counters(url)
+    _, window = load(url, cell)
+    after = counters(url)
     assert all(request.error is None for request in window.requests)
-    assert mean(ours.itl) == pytest.approx(itl, rel=0.05)
-    assert mean(ours.ttft) == pytest.approx(ttft, rel=0.05, abs=PATH_S)
-    assert mean(ours.tpot) == pytest.approx(itl, rel=0.05)
+    ttft = mean_since((after.ttft_sum_s, before.ttft_sum_s), (after.ttft_count, before.ttft_count))
+    itl = mean_since((after.itl_sum_s, before.itl_sum_s), (after.itl_count, before.itl_count))
+    assert ttft is not None
+    assert itl is not None
+    ours = latencies(window.requests)
+    theirs = {"ttft": ttft, "itl": itl, "tpot": itl}
+    return {metric: mean(getattr(ours, metric)) - true for metric, true in theirs.items()}
 
 
 def test_merged_events_are_counted_by_usage(fake: Served, make_cell: CellMaker) -> None:

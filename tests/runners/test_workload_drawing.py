@@ -80,12 +80,12 @@ def test_a_warm_up_is_as_wide_as_the_window(
 
 @given(rate=st.floats(0.1, 500), seed=st.integers(0, 10**6))
 @few
-def test_open_loop_arrivals_are_poisson_at_the_asked_rate(rate: float, seed: int) -> None:
+def test_open_loop_arrivals_are_poisson_at_exactly_the_asked_rate(rate: float, seed: int) -> None:
     asked = workload(Lengths(mean=1, longest=1), requests=2000, rate=rate)
     times = [draft.scheduled_s for draft in draw(asked, seed=seed, vocabulary=1024)]
     gaps = [after - before for before, after in pairwise(times)]
     assert times[0] == 0
-    assert fmean(gaps) * rate == pytest.approx(1, abs=5 / math.sqrt(len(gaps)))
+    assert fmean(gaps) * rate == pytest.approx(1)  # whatever was drawn
     # of exponential gaps, the share 1/e is longer than the mean
     longer = fmean(gap * rate > 1 for gap in gaps)
     assert longer == pytest.approx(math.exp(-1), abs=5 * 0.49 / math.sqrt(len(gaps)))
