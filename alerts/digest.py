@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from alerts.findings import FailedCell, Finding, Findings, Undecided
+from alerts.findings import FailedCell, Finding, Findings
 from alerts.units import pair
-from regressions.sentences import counted, effect, figure
+from regressions.sentences import counted, effect, figure, some
+from regressions.undecided import Undecided
 from schema.metrics import METRICS
 from schema.nights import NightKind
 
@@ -97,7 +98,7 @@ def _counts(findings: Findings) -> Iterator[str]:
         "better": len(findings.better),
         "recovered": len(findings.recovered),
         "known": len(findings.known),
-        "undecided": sum(len(one.metrics) for one in findings.undecided),
+        "undecided": sum(one.count for one in findings.undecided),
     }
     yield from (f"{count} {name}" for name, count in counts.items() if count)
     if findings.failed:
@@ -180,11 +181,15 @@ def _unmeasured(findings: Findings) -> Iterator[Group]:
 
 
 def _undecided(findings: Findings, links: Links) -> tuple[Group, ...]:
+    slugs = {cell.key: cell.slug for cell in findings.night.cells}
     rows: dict[str, list[Row]] = {}
     for one in findings.undecided:
-        link = links.to("compare", night=findings.night.name, cell=one.cell, metric=one.metrics[0])
-        rows.setdefault(one.slug, []).append(Row(label=_named(one), text=one.reason, link=link))
-    return tuple(Group(title=slug, rows=tuple(own)) for slug, own in rows.items())
+        link = links.to(
+            "compare", night=findings.night.name, cell=one.cells[0], metric=one.metrics[0]
+        )
+        title = some([slugs[cell] for cell in one.cells])
+        rows.setdefault(title, []).append(Row(label=_named(one), text=one.reason, link=link))
+    return tuple(Group(title=title, rows=tuple(own)) for title, own in rows.items())
 
 
 def _named(undecided: Undecided) -> str:

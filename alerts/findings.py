@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TypeAlias
 
+from regressions.undecided import Undecided, undecided
 from schema.cells import Cell
 from schema.judgements import Judgement, Verdict
 from schema.nights import Night
@@ -29,17 +30,6 @@ class Finding:
     """Of the cell."""
     remark: str | None = None
     """What a person said about it before; only for what got worse."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Undecided:
-    """Metrics of one cell that nothing can be said about, for one reason."""
-
-    cell: str
-    """Key of the cell."""
-    slug: str
-    metrics: tuple[str, ...]
-    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +109,7 @@ def findings(
         known=tuple(one for one in worse if one.remark is not None),
         better=tuple(by_verdict[Verdict.IMPROVEMENT]),
         recovered=_recovered(by_verdict, before),
-        undecided=_undecided(by_verdict[Verdict.INCONCLUSIVE], told),
+        undecided=undecided(one for one in judged if not _is_told(one, told)),
         unchanged=len(by_verdict[Verdict.NO_CHANGE]),
         failed=_failed(trials),
         unmeasured=tuple(cell.slug for key, cell in cells.items() if key not in tried),
@@ -159,19 +149,11 @@ def _recovered(
     )
 
 
-def _undecided(inconclusive: Sequence[Finding], told: set[str]) -> tuple[Undecided, ...]:
-    """By cell and reason, without the cells that are told as failed or not measured."""
-    grouped: dict[tuple[str, str, str], list[str]] = {}
-    for one in inconclusive:
-        comparison = one.judgement.comparison
-        absent = any(warning.code == "no-valid-trial" for warning in comparison.warnings)
-        if not (absent and comparison.cell in told):
-            group = (comparison.cell, one.slug, one.judgement.reason)
-            grouped.setdefault(group, []).append(comparison.metric)
-    return tuple(
-        Undecided(cell=cell, slug=slug, metrics=tuple(metrics), reason=reason)
-        for (cell, slug, reason), metrics in grouped.items()
-    )
+def _is_told(judgement: Judgement, told: set[str]) -> bool:
+    """Whether its cell appears as failed or not measured, and that is all there is to say."""
+    comparison = judgement.comparison
+    absent = any(warning.code == "no-valid-trial" for warning in comparison.warnings)
+    return absent and comparison.cell in told
 
 
 def _is_lost(trial: TrialSummary) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dashboard.units import percent
+from regressions.undecided import Undecided, undecided
 from schema.judgements import Judgement, Verdict
 from schema.metrics import METRICS
 from schema.trials import TrialState
@@ -13,15 +14,6 @@ _SPEED_UNITS = {"s", "tok/s", "req/s"}
 _ORDER = {name: place for place, name in enumerate(METRICS)}
 _MOST_NAMED = 2
 """Cells that the headline names; the tables name all."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Undecided:
-    """Metrics of one cell that share the reason for which nothing can be said."""
-
-    cell: str
-    metrics: tuple[str, ...]
-    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,11 +39,11 @@ def overview(
     worse = _by_cell(by_verdict[Verdict.REGRESSION])
     better = _by_cell(by_verdict[Verdict.IMPROVEMENT])
     unchanged = tuple(sorted(by_verdict[Verdict.NO_CHANGE], key=_reading_order))
-    undecided = _undecided(by_verdict[Verdict.INCONCLUSIVE])
-    headline, tone = _headline(worse, better, undecided, unchanged, names, trials)
+    open_ones = undecided(judgements)
+    headline, tone = _headline(worse, better, open_ones, unchanged, names, trials)
     return Overview(
         headline=headline, tone=tone, worse=worse, better=better,
-        undecided=undecided, unchanged=unchanged,
+        undecided=open_ones, unchanged=unchanged,
     )  # fmt: skip
 
 
@@ -85,7 +77,7 @@ def shared_parts(slugs: Mapping[str, str]) -> tuple[str, ...]:
 def _headline(
     worse: Sequence[Judgement],
     better: Sequence[Judgement],
-    undecided: Sequence[Undecided],
+    open_ones: Sequence[Undecided],
     unchanged: Sequence[Judgement],
     names: Mapping[str, str],
     trials: Mapping[TrialState, int],
@@ -98,12 +90,12 @@ def _headline(
         return "Nothing could be measured: no trial is valid", TrialState.FAILED
     if better:
         return f"Nothing got worse; {_moved(better, names, 'improved')}", Verdict.IMPROVEMENT
-    if undecided and not unchanged:
+    if open_ones and not unchanged:
         return "Nothing could be decided", Verdict.INCONCLUSIVE
     if not unchanged:
         return "Not judged yet", Verdict.INCONCLUSIVE
-    if undecided:
-        count = sum(len(row.metrics) for row in undecided)
+    if open_ones:
+        count = sum(row.count for row in open_ones)
         left = "1 comparison is" if count == 1 else f"{count} comparisons are"
         return f"Nothing got worse; {left} undecided", Verdict.NO_CHANGE
     return "Nothing got worse", Verdict.NO_CHANGE
@@ -132,16 +124,6 @@ def _size(judgement: Judgement) -> float:
 def _how_worse(worse: Sequence[Judgement]) -> str:
     units = {METRICS[own.comparison.metric].unit for own in worse}
     return "got slower" if units & _SPEED_UNITS else "got worse"
-
-
-def _undecided(judgements: Sequence[Judgement]) -> tuple[Undecided, ...]:
-    metrics: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for own in sorted(judgements, key=_reading_order):
-        metrics[own.comparison.cell, own.reason].append(own.comparison.metric)
-    return tuple(
-        Undecided(cell=cell, metrics=tuple(names), reason=reason)
-        for (cell, reason), names in metrics.items()
-    )
 
 
 def _by_cell(judgements: Sequence[Judgement]) -> tuple[Judgement, ...]:

@@ -54,6 +54,21 @@ def trials_line(
     return f"{len(trials)} trials: {counted} · {ended} · {judged}"
 
 
+def unchanged_line(unchanged: Sequence[Judgement]) -> str:
+    """How many have not changed, and how many of them say little."""
+    count = f"{len(unchanged)} comparison{'' if len(unchanged) == 1 else 's'}"
+    wide = sum(
+        any(warning.code == "wide-interval" for warning in own.comparison.warnings)
+        for own in unchanged
+    )
+    noisy = f"; {wide} of them too noisy to show every change that matters" if wide else ""
+    return f"No change: {count}{noisy}"
+
+
+def attempts(count: int) -> str:
+    return f"{count} attempt{'' if count == 1 else 's'}"
+
+
 def labels(values: Sequence[Value]) -> dict[str, str]:
     """`2026-11-21, vllm 0.32.0, nightly #3` for the trial of each value, by key."""
     return {

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from dashboard.markup import Column, Field, address, table
-from dashboard.overview import Undecided
 from dashboard.sentences import sizes
 from dashboard.units import NONE, duration, interval, pair, percent, probability, quantity
+from regressions.sentences import some
+from regressions.undecided import Undecided
 from schema.cells import Cell
 from schema.judgements import Judgement
 from schema.metrics import METRICS
@@ -44,20 +45,24 @@ def changes(judgements: Iterable[Judgement], names: Mapping[str, str], *, name: 
 
 
 def undecided(rows: Iterable[Undecided], names: Mapping[str, str], night: str) -> str:
-    """A row a reason; each cell links to the comparison of its first metric."""
-    fields = [
-        (
-            Field(
-                text=names.get(own.cell, own.cell),
-                link=address("compare", night=night, cell=own.cell, metric=own.metrics[0]),
-                tone="inconclusive",
-            ),
-            Field(text=", ".join(own.metrics)),
-            Field(text=own.reason),
-        )
-        for own in rows
-    ]
-    return table(_UNDECIDED, fields, name="not decided")
+    """A row a reason; it links to the comparison of its first cell and metric."""
+    return table(_UNDECIDED, [_open(own, names, night) for own in rows], name="not decided")
+
+
+def _open(own: Undecided, names: Mapping[str, str], night: str) -> Sequence[Field]:
+    cells = [names.get(cell, cell) for cell in own.cells]
+    link = address("compare", night=night, cell=own.cells[0], metric=own.metrics[0])
+    lone = len(cells) == 1
+    return (
+        Field(
+            text=cells[0] if lone else f"{len(cells)} cells",
+            below="" if lone else some(cells, 4),
+            link=link,
+            tone="inconclusive",
+        ),
+        Field(text=", ".join(own.metrics)),
+        Field(text=own.reason),
+    )
 
 
 def trials(rows: Iterable[TrialSummary], names: Mapping[str, str], *, name: str) -> str:

@@ -1,5 +1,7 @@
 """How figures read in the reasons and warnings of a judgement."""
 
+from collections.abc import Sequence
+
 from schema.judgements import Comparison
 
 
@@ -26,6 +28,13 @@ def sizes(comparison: Comparison) -> str:
 def counted(count: int, noun: str) -> str:
     """1 cell, 2 cells."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def some(names: Sequence[str], most: int = 2) -> str:
+    """a, b and 3 more."""
+    if len(names) <= most + 1:
+        return ", ".join(names)
+    return f"{', '.join(names[:most])} and {len(names) - most} more"
 
 
 def effect(comparison: Comparison) -> str:

@@ -83,8 +83,18 @@ def mean_since(
 
 def _at_most(name: str, observed: float, limit: float, unit: str, what: str) -> Check:
     passed = observed <= limit
-    note = "" if passed else f"{what}: {observed:.4g} {unit}, limit {limit:.4g} {unit}"
+    seen, allowed = (_readable(value, unit, limit) for value in (observed, limit))
+    note = "" if passed else f"{what}: {seen}, limit {allowed}"
     return Check(name=name, passed=passed, observed=observed, limit=limit, unit=unit, note=note)
+
+
+def _readable(value: float, unit: str, limit: float) -> str:
+    """Times in ms, shares in %, counts as they are."""
+    if unit == "s":
+        return f"{value * 1e3:.3g} ms"
+    if unit == "1":
+        return f"{value:.1%}" if 0 < limit < 1 else f"{value:g}"
+    return f"{value:g} {unit}"
 
 
 def _failures(evidence: Evidence) -> Check:
@@ -147,5 +157,6 @@ def _agreement(
         return []
     mean = sum(ours) / len(ours)
     limit = max(AGREEMENT * theirs, path_s)
-    what = f"client mean {mean:.5f} s, engine's own {theirs:.5f} s; they differ by"
+    means = [_readable(value, "s", limit) for value in (mean, theirs)]
+    what = f"client mean {means[0]}, engine's own {means[1]}; they differ by"
     return [_at_most(name, abs(mean - theirs), limit, "s", what)]

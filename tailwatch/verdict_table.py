@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from alerts.units import pair
+from regressions.sentences import some
+from regressions.undecided import undecided
 from schema.judgements import Judgement, Verdict
 from schema.metrics import METRICS
 
@@ -11,6 +13,8 @@ HEADINGS = ("verdict", "cell", "metric", "medians", "change", "interval", "p", "
 ORDER = (Verdict.REGRESSION, Verdict.IMPROVEMENT, Verdict.INCONCLUSIVE, Verdict.NO_CHANGE)
 """What must be acted on first."""
 MOVED = (Verdict.REGRESSION, Verdict.IMPROVEMENT)
+HEADLINE = ("output_throughput", "ttft_p50", "itl_p50", "itl_p99")
+"""Shown even where they did not change: that is a finding as well."""
 ABSENT = "-"
 
 
@@ -19,24 +23,25 @@ def verdict_table(
 ) -> str:
     """What moved as one row a judgement, worst first; what is undecided grouped by its reason.
 
-    `slugs` gives the slug of a cell by its key. `no change` is only counted, unless `everything`
-    makes a row of every judgement.
+    `slugs` gives the slug of a cell by its key. Of what did not change only HEADLINE has rows,
+    unless `everything` makes a row of every judgement.
     """
-    rows = [one for one in judgements if everything or one.verdict in MOVED]
+    rows = [one for one in judgements if everything or _is_shown(one)]
     rows.sort(key=lambda one: ORDER.index(one.verdict))
     text = _aligned([HEADINGS, *(_row(one, slugs) for one in rows)]) if rows else []
     return "\n".join([*text, *_undecided(judgements, slugs), summary(judgements)])
 
 
+def _is_shown(judgement: Judgement) -> bool:
+    unchanged = judgement.verdict is Verdict.NO_CHANGE
+    return judgement.verdict in MOVED or (unchanged and judgement.comparison.metric in HEADLINE)
+
+
 def _undecided(judgements: Sequence[Judgement], slugs: Mapping[str, str]) -> Iterator[str]:
-    groups: dict[tuple[str, str], list[str]] = {}
-    for one in judgements:
-        if one.verdict is Verdict.INCONCLUSIVE:
-            cell = one.comparison.cell
-            groups.setdefault((slugs.get(cell, cell), one.reason), []).append(one.comparison.metric)
-    for (slug, reason), metrics in groups.items():
-        yield f"{Verdict.INCONCLUSIVE}  {slug}: {', '.join(metrics)}"
-        yield f"    {reason}"
+    for one in undecided(judgements):
+        cells = some([slugs.get(cell, cell) for cell in one.cells])
+        yield f"{Verdict.INCONCLUSIVE}  {', '.join(one.metrics)} of {cells}"
+        yield f"    {one.reason}"
 
 
 def summary(judgements: Iterable[Judgement]) -> str:

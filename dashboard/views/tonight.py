@@ -51,16 +51,22 @@ if seen.undecided:
 else:
     st.caption("Every comparison could be decided." if night.judgements else "Nothing was judged.")
 
-failed = [own for own in night.trials if own.state != "valid"]
+lost = [own for own in night.trials if own.state != "valid" and not own.replaced]
+repeated = [own for own in night.trials if own.state != "valid" and own.replaced]
 st.subheader("Failed", anchor="failed")
-if failed:
-    st.html(tables.trials(failed, names, name="failed"))
+if lost:
+    st.html(tables.trials(lost, names, name="failed"))
 if night.unmeasured:
     st.html(tables.unmeasured(night.unmeasured))
-if not failed and not night.unmeasured:
-    st.caption("Every planned cell was measured, and every trial is valid.")
+if not lost and not night.unmeasured:
+    st.caption("Every planned cell was measured, and every launch ended with a valid attempt.")
 
-with st.expander(f"No change: {len(seen.unchanged)} comparisons"):
+with st.expander(f"Repeated: {sentences.attempts(len(repeated))} replaced by a later valid one"):
+    if repeated:
+        st.html(tables.trials(repeated, names, name="repeated"))
+    else:
+        st.caption("Every launch was valid at once.")
+with st.expander(sentences.unchanged_line(seen.unchanged)):
     if seen.unchanged:
         st.html(tables.changes(seen.unchanged, names, name="no change"))
     else:

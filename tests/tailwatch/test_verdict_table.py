@@ -21,26 +21,29 @@ def _judgement(verdict: Verdict, metric: str, change: float | None = 0.05) -> Ju
 
 
 NIGHT = [
-    _judgement(Verdict.NO_CHANGE, "ttft_p50"),
+    _judgement(Verdict.NO_CHANGE, "ttft_p50", 0.001),
+    _judgement(Verdict.NO_CHANGE, "e2e_p50"),
     _judgement(Verdict.INCONCLUSIVE, "itl_p99", None),
     _judgement(Verdict.INCONCLUSIVE, "tpot_p99", None),
     _judgement(Verdict.REGRESSION, "itl_p50"),
 ]
 
 
-def test_the_worst_comes_first_and_no_change_is_only_counted() -> None:
+def test_the_worst_comes_first_and_what_did_not_change_in_the_headline_metrics() -> None:
     assert verdict_table(NIGHT, {"k": "vllm/tiny"}).splitlines() == [
-        "verdict     cell       metric   medians           change  interval        p       n",
-        "regression  vllm/tiny  itl_p50  10.00 → 10.00 ms  +5.0%   +4.0% to +6.0%  0.0079  5 v 5",
-        "inconclusive  vllm/tiny: itl_p99, tpot_p99",
+        "verdict     cell       metric    medians           change  interval        p       n",
+        "regression  vllm/tiny  itl_p50   10.00 → 10.00 ms  +5.0%   +4.0% to +6.0%  0.0079  5 v 5",
+        "no change   vllm/tiny  ttft_p50  10.00 → 10.00 ms  +0.1%   +4.0% to +6.0%  0.0079  5 v 5",
+        "inconclusive  itl_p99, tpot_p99 of vllm/tiny",
         "    because",
-        "1 regression, 0 improvement, 2 inconclusive, 1 no change",
+        "1 regression, 0 improvement, 2 inconclusive, 2 no change",
     ]
 
 
-def test_everything_shows_no_change_too() -> None:
-    assert "ttft_p50" in verdict_table(NIGHT, {}, everything=True)
+def test_everything_shows_every_metric() -> None:
+    assert "e2e_p50" not in verdict_table(NIGHT, {})
+    assert "e2e_p50" in verdict_table(NIGHT, {}, everything=True)
 
 
-def test_a_night_without_change_has_no_table() -> None:
-    assert verdict_table(NIGHT[:1], {}) == summary(NIGHT[:1])
+def test_a_night_without_a_headline_metric_has_no_table() -> None:
+    assert verdict_table(NIGHT[1:2], {}) == summary(NIGHT[1:2])
