@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from dashboard.units import NONE, duration, interval, pair, percent, probability, quantity
 from schema.cells import Cell
-from schema.judgements import Comparison, Judgement
+from schema.judgements import Comparison, Judgement, Verdict
 from schema.metrics import METRICS
 from schema.nights import Night, NightKind
 from schema.store.trials import TrialFacts, TrialSummary
@@ -97,9 +97,20 @@ def comparison_facts(found: Comparison) -> dict[str, str]:
 
 
 def further_warnings(found: Comparison, judgement: Judgement | None) -> list[str]:
-    """Warnings that the judgement's reason does not say already."""
-    reason = "" if judgement is None else judgement.reason
-    return [warning.text for warning in found.warnings if warning.text not in reason]
+    """Warnings that the judgement's reason does not say already.
+
+    How large a change would have been seen matters only where none was.
+    """
+    reason, needless = "", set()
+    if judgement is not None:
+        reason = judgement.reason
+        moved = judgement.verdict in (Verdict.REGRESSION, Verdict.IMPROVEMENT)
+        needless = {"wide-interval"} if moved else set()
+    return [
+        warning.text
+        for warning in found.warnings
+        if warning.text not in reason and warning.code not in needless
+    ]
 
 
 def metric_line(name: str) -> str:

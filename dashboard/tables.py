@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from dashboard.markup import Column, Field, address, table
-from dashboard.sentences import sizes
+from dashboard.sentences import further_warnings, sizes
 from dashboard.units import NONE, duration, interval, pair, percent, probability, quantity
 from regressions.sentences import some
 from regressions.undecided import Undecided
@@ -137,7 +137,7 @@ def _change(own: Judgement, names: Mapping[str, str], *, named: bool) -> Sequenc
         Field(text=percent(found.change), below=interval(found.interval)),
         Field(text=probability(found.p), below=f"adjusted {adjusted}"),
         Field(text=sizes(found)),
-        Field(text="; ".join(warning.text for warning in found.warnings) or NONE),
+        Field(text="; ".join(further_warnings(found, own)) or NONE),
         Field(text="series", link=address("series", **chosen)),
     )
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import pytest
 
 from dashboard.overview import overview, shared_parts, short_names
-from schema.judgements import Comparison, Judgement, Side, Verdict
+from dashboard.sentences import further_warnings, unchanged_line
+from schema.judgements import Comparison, Judgement, Side, Verdict, Warning
 from schema.trials import TrialState
 
 NAMES = {"a": "mixtral closed-4", "b": "llama closed-4"}
@@ -73,6 +74,22 @@ def test_metrics_with_one_reason_are_one_row() -> None:
     other = _judgement(Verdict.INCONCLUSIVE, "b", "ttft_p50")
     (row,) = overview([OPEN, other], names=NAMES, trials=RAN).undecided
     assert row.metrics == ("ttft_p50", "ttft_p90")
+
+
+def test_what_did_not_change_says_how_much_of_it_is_noise() -> None:
+    noisy = Warning(code="wide-interval", text="only a change of about 9 % would have been seen")
+    found = SAME.comparison.model_copy(update={"warnings": (noisy,)})
+    assert unchanged_line([SAME]) == "No change: 1 comparison"
+    assert unchanged_line([SAME, SAME.model_copy(update={"comparison": found})]) == (
+        "No change: 2 comparisons; 1 of them too noisy to show every change that matters"
+    )
+
+
+def test_a_change_that_was_seen_needs_no_word_on_what_would_have_been() -> None:
+    noisy = Warning(code="wide-interval", text="only a change of about 9 % would have been seen")
+    found = SAME.comparison.model_copy(update={"warnings": (noisy,)})
+    assert further_warnings(found, WORSE) == []
+    assert further_warnings(found, SAME) == [noisy.text]
 
 
 def test_short_names_keep_what_tells_cells_apart() -> None:

@@ -161,6 +161,14 @@ def test_several_faults_are_told_together() -> None:
     )
 
 
+def test_a_reason_reads_in_the_units_of_people() -> None:
+    found = check(evidence({1: broken(1), 2: broken(2)}, gpu=Gpu.CPU, lag_s=(0.0118,)))
+    told = reason(found) or ""
+    assert "2 of 100 requests failed" in told
+    assert ": 2.0%, limit 1.0%" in told
+    assert told.endswith("the client's own loop was late: 11.8 ms, limit 10 ms")
+
+
 def test_an_engine_without_a_counter_is_not_compared_with_it() -> None:
     silent = replace(AFTER, ttft_sum_s=None, itl_count=None)
     names = [one.name for one in check(evidence(before=NONE_YET, after=silent))]
