@@ -123,7 +123,8 @@ def test_a_click_on_a_finding_leads_to_its_trials(release, dashboard: str, page:
 
 def test_a_click_on_a_failed_trial_leads_to_its_log(dashboard: str, page: Page) -> None:
     _open(page, dashboard, "", "1 of 4 cells got slower")
-    page.get_by_role("table", name="failed").get_by_role("link", name="failed").first.click()
+    page.get_by_text("Repeated: 2 attempts").click()
+    page.get_by_role("table", name="repeated").get_by_role("link", name="failed").first.click()
     _settled(page, "Failed: it did not end")
     expect(page.get_by_text("CUDA error: out of memory")).to_be_visible()
 
