@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from runners.client import Window
 from runners.engines.adapter import Counters
+from runners.load.client import Window
 from runners.measures import latencies, percentile
 from runners.workload import Draft
 from schema.cells import Gpu
@@ -22,7 +22,15 @@ ITL_PATH_S = 0.0002
 """Resolution of the comparison of means of gaps."""
 LAG_S = {Gpu.CPU: 0.010}
 GPU_LAG_S = 0.005
-"""Limit of the 99th percentile of the client loop's lateness."""
+"""Limit of the 99th percentile of how late the client reads."""
+MERGED_SHARE = {Gpu.CPU: 0.05}
+GPU_MERGED_SHARE = 0.002
+"""Events that may share their stamp with the one before: such gaps are distorted."""
+LATE_S = {Gpu.CPU: 0.010}
+GPU_LATE_S = 0.001
+"""Limit of the 99th percentile of sent minus scheduled in an open loop."""
+CLOCK_MOVED_S = 0.001
+"""By how much the clock of the kernel's stamps may be set or slewed in a window."""
 FOREIGN_CPU = 0.25
 """Share of a CPU host's cores that others may use while it is measured."""
 
@@ -51,7 +59,7 @@ def check(evidence: Evidence) -> tuple[Check, ...]:
         _tokens(evidence),
         _cache_hits(evidence),
         _warmed_up(evidence),
-        _lag(evidence),
+        *_client(evidence),
         _throttling(evidence),
         *_agreements(evidence),
     ]
@@ -124,11 +132,32 @@ def _warmed_up(evidence: Evidence) -> Check:
     return Check(name="warm", passed=evidence.warm, note=note)
 
 
-def _lag(evidence: Evidence) -> Check:
-    lag = sorted(evidence.window.lag_s)
-    observed = percentile(lag, 0.99) if lag else 0.0
-    limit = LAG_S.get(evidence.gpu, GPU_LAG_S)
-    return _at_most("client_lag_p99", observed, limit, "s", "the client's own loop was late")
+def _client(evidence: Evidence) -> list[Check]:
+    """Whether the load client was fast enough for what it measured."""
+    window, gpu = evidence.window, evidence.gpu
+    events = sum(len(request.event_s) for request in window.requests)
+    found = [
+        _at_most("client_lag_p99", _p99(window.lag_s), LAG_S.get(gpu, GPU_LAG_S), "s", "read late"),
+        _at_most(
+            "merged_reads",
+            window.merged / max(1, events),
+            MERGED_SHARE.get(gpu, GPU_MERGED_SHARE),
+            "1",
+            "events read together with the one before",
+        ),
+    ]
+    if window.late_s:
+        limit = LATE_S.get(gpu, GPU_LATE_S)
+        found.append(_at_most("late_sends_p99", _p99(window.late_s), limit, "s", "sent late"))
+    if window.kernel_stamps:
+        moved = abs(window.clock_moved_s)
+        what = "the clock of the kernel's stamps was set"
+        found.append(_at_most("clock_moved", moved, CLOCK_MOVED_S, "s", what))
+    return found
+
+
+def _p99(values: Sequence[float]) -> float:
+    return percentile(sorted(values), 0.99) if values else 0.0
 
 
 def _throttling(evidence: Evidence) -> Check:

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 
 from schema.cells import Gpu
 
+MOST_PROCESSES = 4
+
 
 def split(cores: set[int]) -> tuple[list[int], set[int]]:
     """(cores for the engine's compute threads, cores for the client)."""
@@ -28,3 +30,8 @@ def client_core(gpu: Gpu) -> Iterator[set[int]]:
         yield ours
     finally:
         os.sched_setaffinity(0, before)
+
+
+def client_processes(gpu: Gpu) -> int:
+    """Over how many the load is spread: one on a CPU host, whose cores are the engine's."""
+    return 1 if gpu is Gpu.CPU else max(1, min(MOST_PROCESSES, len(os.sched_getaffinity(0)) // 4))

@@ -44,10 +44,13 @@ class EngineHung(RunnerError):
     """The engine stopped answering while it was measured."""
 
 
+class ClientDied(RunnerError):
+    """A process of the load client ended in the middle of a window."""
+
+
 class SpoolError(RunnerError):
     """The document could not be kept on this host."""
 
 
 class Killed(KeyboardInterrupt):
-    """SIGTERM arrived. A KeyboardInterrupt, because asyncio keeps any other exception that a signal
-    raises inside a task and goes on."""
+    """SIGTERM arrived. No Exception, so that no clean-up takes it for a fault and goes on."""

@@ -9,7 +9,7 @@ import logging
 import os
 import secrets
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,9 +18,9 @@ from runners.builds.provided import Provided, Provisioner, caches
 from runners.engines.adapter import Adapter, Start
 from runners.engines.catalogue import ADAPTERS
 from runners.errors import RunnerError
-from runners.measuring import Ready, failed, measure_cell
+from runners.load.client import client
+from runners.measuring import Ready, measure_cell
 from runners.model_files import model_folder
-from runners.phases import Phases
 from runners.prometheus import parse
 from runners.server import (
     Server,
@@ -31,10 +31,11 @@ from runners.server import (
     running,
     wait_until_ready,
 )
+from runners.story import Story
 from runners.telemetry import Watch
 from schema.cells import Gpu
 from schema.nights import PlannedLaunch
-from schema.trials import Artefact, Build, Host, Launch, Trial
+from schema.trials import Artefact, Build, Launch
 
 log = logging.getLogger(__name__)
 
@@ -54,24 +55,6 @@ class Options:
     port: int | None = None  # takes a free one
 
 
-@dataclass(kw_only=True)
-class _Story:
-    """What is known so far; the document is made of it however the launch ends."""
-
-    host: Host
-    build: Build
-    phases: Phases = field(default_factory=Phases)
-    trials: list[Trial] = field(default_factory=list)
-    command: list[str] = field(default_factory=list)
-    environment: dict[str, str] = field(default_factory=dict)
-    effective: dict[str, str] = field(default_factory=dict)
-    startup_s: float | None = None
-    caches_warm: bool | None = None
-    log_tail: str = ""
-    watch: Watch | None = None
-    error: RunnerError | OSError | None = None
-
-
 def launch(
     plan: PlannedLaunch, provisioner: Provisioner, options: Options, *, attempt: int = 1
 ) -> Launch:
@@ -84,7 +67,7 @@ def launch(
         artefact=Artefact.ENVIRONMENT,
         digest=UNPROVIDED,
     )
-    story = _Story(host=host.describe(Gpu.CPU, 0), build=unknown)
+    story = Story(host=host.describe(Gpu.CPU, 0), build=unknown)
     try:
         story.host = host.describe(family.gpu, family.tensor_parallel)
         provided = provisioner.find(plan.build, family.gpu)
@@ -93,10 +76,10 @@ def launch(
     except (RunnerError, OSError) as error:  # OSError: this host's own disk or processes
         log.warning("%s: %s: %s", plan.label, type(error).__name__, error)
         story.error = error
-    return _document(plan, story, began, attempt)
+    return story.document(plan, began, attempt)
 
 
-def _run(plan: PlannedLaunch, provided: Provided, options: Options, story: _Story) -> None:
+def _run(plan: PlannedLaunch, provided: Provided, options: Options, story: Story) -> None:
     """From a free device to a free device."""
     adapter, gpu = ADAPTERS[plan.build.engine], plan.cells[0].family.gpu
     with ExitStack() as stack:
@@ -128,7 +111,7 @@ def _run(plan: PlannedLaunch, provided: Provided, options: Options, story: _Stor
             quiet.let_measure(gpu)
 
 
-def _start(plan: PlannedLaunch, provided: Provided, options: Options, story: _Story) -> Start:
+def _start(plan: PlannedLaunch, provided: Provided, options: Options, story: Story) -> Start:
     family = plan.cells[0].family
     place = caches(options.home, provided.build)
     story.caches_warm = (place / f"{family.key}.warm").exists()
@@ -147,7 +130,7 @@ def _start(plan: PlannedLaunch, provided: Provided, options: Options, story: _St
 
 
 def _compose(
-    adapter: Adapter, provided: Provided, start: Start, story: _Story
+    adapter: Adapter, provided: Provided, start: Start, story: Story
 ) -> tuple[list[str], str]:
     """(command line, JSON of the command to run after it); kept in the story as they are."""
     story.environment = {**provided.environment, **adapter.environment(start)}
@@ -165,12 +148,14 @@ def _serve(
     server: Server,
     turn: ExitStack,
     options: Options,
-    story: _Story,
+    story: Story,
 ) -> None:
     """Everything that happens while the engine runs."""
     with ExitStack() as stack:
         ours = stack.enter_context(cores.client_core(start.family.gpu))  # the watch inherits it
         story.watch = stack.enter_context(Watch(server.keeper.pid, start.cards))
+        processes = cores.client_processes(start.family.gpu)
+        load = stack.enter_context(client(start.port, processes))
         _await_turn(adapter, start, server, turn, options, story)
         with story.phases("ask"):
             samples = parse(server.page("/metrics").text)
@@ -185,6 +170,7 @@ def _serve(
             plan=plan,
             adapter=adapter,
             server=server,
+            client=load,
             served_name=start.served_name,
             watch=story.watch,
             phases=story.phases,
@@ -202,7 +188,7 @@ def _await_turn(
     server: Server,
     turn: ExitStack,
     options: Options,
-    story: _Story,
+    story: Story,
 ) -> None:
     """Return when the engine is ready and nobody else disturbs its measurement."""
     with story.phases("start"):
@@ -214,34 +200,6 @@ def _await_turn(
     with story.phases("wait"):
         turn.close()
         turn.enter_context(quiet.measuring(start.family.gpu))
-
-
-def _document(plan: PlannedLaunch, story: _Story, began: datetime, attempt: int) -> Launch:
-    missing = plan.cells[len(story.trials) :]
-    if story.error is not None:
-        why = f"{type(story.error).__name__}: {story.error}"
-        story.trials += [failed(cell, plan.replicate, why) for cell in missing]
-    ended = datetime.now(UTC)
-    return Launch(
-        night=plan.night,
-        arm=plan.arm,
-        replicate=plan.replicate,
-        attempt=attempt,
-        build=story.build,
-        host=story.host,
-        started_at=began,
-        ended_at=ended,
-        startup_s=story.startup_s,
-        caches_warm=story.caches_warm,
-        command=tuple(story.command),
-        environment=story.environment,
-        effective=story.effective,
-        overhead_s=story.phases.overhead_s((ended - began).total_seconds()),
-        phases_s=story.phases.seconds,
-        log_tail=story.log_tail,
-        telemetry=tuple(story.watch.readings) if story.watch else (),
-        trials=tuple(story.trials),
-    )
 
 
 def may_pass(document: Launch) -> bool:

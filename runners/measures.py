@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from runners.client import Window
+from runners.load.client import Window
 from schema.cells import Limits
 from schema.metrics import METRICS
 from schema.trials import Request

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from runners import checks, measures, stopping, telemetry
-from runners.client import Window, send
+from runners import checks, measures, telemetry
 from runners.engines.adapter import Adapter, Counters
 from runners.keeper import descendants
+from runners.load.client import Client, Window
 from runners.phases import Phases
 from runners.prometheus import parse
 from runners.server import Server, require_answering
@@ -30,6 +30,7 @@ class Ready:
     plan: PlannedLaunch
     adapter: Adapter
     server: Server
+    client: Client
     served_name: str
     watch: Watch
     phases: Phases
@@ -99,9 +100,7 @@ def _width(workload: Workload) -> int:
 
 def _send(ready: Ready, workload: Workload, drafts: Sequence[Draft]) -> Window:
     """One window of load; raises EngineDied or EngineHung when nothing answers after a failure."""
-    window = stopping.run(
-        send(ready.server.url, ready.served_name, workload, drafts, timeout_s=ready.timeout_s)
-    )
+    window = ready.client.send(ready.served_name, workload, drafts, timeout_s=ready.timeout_s)
     if any(request.error is not None for request in window.requests):
         require_answering(ready.server, ready.served_name)
     return window
@@ -112,21 +111,17 @@ def _measure(ready: Ready, workload: Workload, drafts: Sequence[Draft]) -> _Meas
         ready.settle()
         before = ready.adapter.counters(parse(ready.server.page("/metrics").text))
     engine = descendants(ready.server.keeper.pid)
-    begin, busy, ours = ready.watch.now_s(), telemetry.busy_seconds(), _own_cpu(engine)
+    own = [*engine, os.getpid(), *ready.client.pids]
+    begin, busy, ours = ready.watch.now_s(), telemetry.busy_seconds(), telemetry.cpu_seconds(own)
     with ready.phases("measure"):
         window = _send(ready, workload, drafts)
     end, spent = ready.watch.now_s(), telemetry.busy_seconds() - busy
-    foreign = max(0.0, spent - (_own_cpu(engine) - ours)) / (end - begin) / _cores()
+    foreign = max(0.0, spent - (telemetry.cpu_seconds(own) - ours)) / (end - begin) / _cores()
     with ready.phases("ask"):
         after = ready.adapter.counters(parse(ready.server.page("/metrics").text))
     return _Measured(
         window=window, before=before, after=after, span_s=(begin, end), foreign_cpu=foreign
     )
-
-
-def _own_cpu(engine: list[int]) -> float:
-    """Processor time of the engine and of this client, s."""
-    return telemetry.cpu_seconds([*engine, os.getpid()])
 
 
 def _cores() -> int:
@@ -197,5 +192,6 @@ def _server(measured: _Measured) -> dict[str, float]:
         "cached_tokens": checks.delta(after.cached_tokens, before.cached_tokens),
         "output_tokens": checks.delta(after.output_tokens, before.output_tokens),
         "foreign_cpu": measured.foreign_cpu,
+        "client_cpu_s": measured.window.cpu_s,
     }
     return {name: value for name, value in found.items() if value is not None}

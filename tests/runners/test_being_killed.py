@@ -132,30 +132,6 @@ def said_by(program: str) -> tuple[str, str]:
     return done.stdout, done.stderr
 
 
-def test_sigterm_ends_the_load_without_a_word_of_its_tasks() -> None:
-    program = """
-import asyncio, os, signal
-from runners import stopping
-from runners.errors import Killed
-
-async def busy():
-    os.kill(os.getpid(), signal.SIGTERM)
-    for _ in range(1000):
-        pass
-    await asyncio.sleep(30)
-
-async def load():
-    await asyncio.gather(*(busy() for _ in range(3)))
-
-try:
-    with stopping.terminated_as_exception():
-        stopping.run(load())
-except Killed:
-    print("killed")
-"""
-    assert said_by(program) == ("killed\n", "")
-
-
 def test_sigterm_is_not_lost_inside_a_destructor() -> None:
     """What a destructor raises is only reported; the launch would go on measuring."""
     program = """

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from runners.checks import GPU_LAG_S, LAG_S, Evidence, check, delta, mean_since, reason
-from runners.client import Window
+from runners.checks import GPU_LAG_S, GPU_LATE_S, LAG_S, Evidence, check, delta, mean_since, reason
 from runners.engines.adapter import Counters
+from runners.load.client import Window
 from runners.workload import Draft
 from schema.cells import Gpu
 from schema.trials import Request
@@ -56,6 +56,7 @@ def evidence(
     *,
     lag_s: tuple[float, ...] = (0.0,),
     sent: int = 100,
+    window: dict[str, Any] | None = None,
     **changes: Any,
 ) -> Evidence:
     """100 good requests on an H100, some of them changed."""
@@ -65,7 +66,15 @@ def evidence(
             Draft(index=index, scheduled_s=0.0, prompt=(11, 12, 13), output_tokens=4)
             for index in range(100)
         ],
-        window=Window(requests=tuple(requests.values()), duration_s=1.0, lag_s=lag_s, late_s=()),
+        window=Window(
+            **{
+                "requests": tuple(requests.values()),
+                "duration_s": 1.0,
+                "lag_s": lag_s,
+                "late_s": (),
+            }
+            | (window or {})
+        ),
         before=NONE_YET,
         after=AFTER,
         gpu=Gpu.H100,
@@ -85,7 +94,7 @@ def test_a_sound_window_passes_every_check() -> None:
     assert reason(found) is None
     assert [one.name for one in found] == [
         *("failed_requests", "token_counts", "prefix_cache_hits", "warm", "client_lag_p99"),
-        *("throttled", "ttft_agrees", "itl_agrees"),
+        *("merged_reads", "clock_moved", "throttled", "ttft_agrees", "itl_agrees"),
     ]
 
 
@@ -104,6 +113,12 @@ FAULTS: dict[str, Case] = {
     ),
     "warm-up windows disagreed": (lambda: evidence(warm=False), "warm"),
     "the client was late": (lambda: evidence(lag_s=(1.1 * GPU_LAG_S,)), "client_lag_p99"),
+    "events were read together": (lambda: evidence(window={"merged": 2}), "merged_reads"),
+    "requests were sent late": (
+        lambda: evidence(window={"late_s": (1.1 * GPU_LATE_S,)}),
+        "late_sends_p99",
+    ),
+    "the clock was set": (lambda: evidence(window={"clock_moved_s": -0.5}), "clock_moved"),
     "the card was hot": (lambda: evidence(throttle_reasons=0x40), "throttled"),
     "TTFT is 4 % off": (
         lambda: evidence(after=replace(AFTER, ttft_sum_s=100 * 0.192)),
@@ -139,6 +154,9 @@ def test_one_fault_fails_one_check_which_says_what_was_seen(fault: str) -> None:
         lambda: evidence(after=replace(AFTER, itl_sum_s=300 * 0.098)),
         lambda: evidence(lag_s=(0.9 * GPU_LAG_S,)),
         lambda: evidence(gpu=Gpu.CPU, lag_s=(0.9 * LAG_S[Gpu.CPU],)),  # a CPU host shares its cores
+        lambda: evidence(gpu=Gpu.CPU, window={"merged": 20}),
+        lambda: evidence(window={"merged": 0, "late_s": (0.9 * GPU_LATE_S,)}),
+        lambda: evidence(window={"kernel_stamps": False, "clock_moved_s": 9.0}),
         lambda: evidence(gpu=Gpu.CPU, foreign_cpu=0.25),
         lambda: evidence(foreign_cpu=0.9),  # GPU hosts have cores to spare
         lambda: evidence(before=AFTER, after=replace(AFTER, ttft_count=200, ttft_sum_s=40)),
@@ -166,7 +184,7 @@ def test_a_reason_reads_in_the_units_of_people() -> None:
     told = reason(found) or ""
     assert "2 of 100 requests failed" in told
     assert ": 2.0%, limit 1.0%" in told
-    assert told.endswith("the client's own loop was late: 11.8 ms, limit 10 ms")
+    assert told.endswith("client_lag_p99: read late: 11.8 ms, limit 10 ms")
 
 
 def test_an_engine_without_a_counter_is_not_compared_with_it() -> None:

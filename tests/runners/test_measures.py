@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runners.client import Window
+from runners.load.client import Window
 from runners.measures import gaps, keeps, latencies, measure, percentile
 from schema.cells import Limits
 from schema.metrics import METRICS

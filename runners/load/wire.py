@@ -1,0 +1,144 @@
+"""The bytes of one completion request, and what its answer's bytes say and when. Pure."""
+
+import json
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+HEAD_END = b"\r\n\r\n"
+LAST_CHUNK = b"0\r\n\r\n"
+CHUNKED = -1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A stream of server-sent events, read."""
+
+    event_s: tuple[float, ...] = ()
+    """Stamp of the read that completed each event with new tokens."""
+    event_tokens: tuple[int, ...] = ()
+    """Tokens so far, by the engine's usage: several merged into one event count as several."""
+    prompt_tokens: int = 0
+    merged: int = 0
+    """Events that share their stamp with the one before: they came apart and were read together."""
+    error: str | None = None
+
+
+def request(host: str, served_name: str, prompt: Sequence[int], output_tokens: int) -> bytes:
+    """One body for both engines: ids instead of text, greedy, exact length, usage in the stream."""
+    body = json.dumps(
+        {
+            "model": served_name,
+            "prompt": list(prompt),
+            "max_tokens": output_tokens,
+            "ignore_eos": True,
+            "temperature": 0,
+            "stream": True,
+            "stream_options": {"include_usage": True, "continuous_usage_stats": True},
+        }
+    ).encode()
+    head = (
+        f"POST /v1/completions HTTP/1.1\r\nHost: {host}\r\nAccept: text/event-stream\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def expected(raw: bytes | bytearray) -> int | None:
+    """Bytes of the whole response: CHUNKED where only LAST_CHUNK tells, None while its head is
+    still coming."""
+    end = raw.find(HEAD_END)
+    if end < 0:
+        return None
+    length = _header(bytes(raw[:end]), b"content-length")
+    return CHUNKED if length is None else end + len(HEAD_END) + int(length)
+
+
+def read(raw: bytes, ends: Sequence[int], stamps: Sequence[float]) -> Answer:
+    """What a whole response says. Read i ended at byte `ends[i]` and has the stamp `stamps[i]`."""
+    end = raw.find(HEAD_END)
+    if end < 0:
+        return Answer(error="the connection closed without an answer")
+    status = raw[:end].split(b" ", 2)[1] if raw.startswith(b"HTTP/1.") else b"?"
+    chunked = _header(raw[:end], b"transfer-encoding") == b"chunked"
+    try:
+        pieces = list(_chunks(raw, end + 4)) if chunked else [(end + 4, len(raw))]
+    except ValueError as broken:
+        return Answer(error=f"unreadable stream: {broken}")
+    if status != b"200":
+        body = b"".join(raw[start:stop] for start, stop in pieces)
+        return Answer(error=f"HTTP {status.decode(errors='replace')}: {body[:200]!r}")
+    return _events(raw, pieces, ends, stamps)
+
+
+def _events(
+    raw: bytes, pieces: Sequence[tuple[int, int]], ends: Sequence[int], stamps: Sequence[float]
+) -> Answer:
+    times: list[float] = []
+    totals: list[int] = []
+    prompt_tokens, merged, last = 0, 0, -1
+    try:
+        for line, place in _lines(raw, pieces):
+            if not line.startswith(b"data:") or line[5:].strip() == b"[DONE]":
+                continue
+            event = _sound(json.loads(line[5:]))
+            usage = event.get("usage") or {}
+            prompt_tokens = int(usage.get("prompt_tokens") or prompt_tokens)
+            total = int(usage.get("completion_tokens") or 0)
+            if total > (totals[-1] if totals else 0):
+                number = bisect_left(ends, place)
+                merged += number == last
+                last = number
+                times.append(stamps[number])
+                totals.append(total)
+    except ValueError as broken:
+        return Answer(error=f"unreadable stream: {broken}")
+    if not times:
+        return Answer(prompt_tokens=prompt_tokens, error="the stream ended without a token")
+    return Answer(
+        event_s=tuple(times),
+        event_tokens=tuple(totals),
+        prompt_tokens=prompt_tokens,
+        merged=merged,
+    )
+
+
+def _sound(event: Any) -> dict[str, Any]:
+    if not isinstance(event, dict) or "error" in event:
+        raise ValueError(str(event)[:200])
+    return event
+
+
+def _chunks(raw: bytes, at: int) -> Iterator[tuple[int, int]]:
+    """(start, stop) of the content of each chunk (RFC 9112, section 7.1)."""
+    while True:
+        line = raw.find(b"\r\n", at)
+        if line < 0:
+            raise ValueError("it broke off")
+        size = int(raw[at:line].split(b";")[0], 16)
+        if size == 0:
+            return
+        start = line + 2
+        if start + size + 2 > len(raw):
+            raise ValueError("it broke off")
+        yield start, start + size
+        at = start + size + 2
+
+
+def _lines(raw: bytes, pieces: Sequence[tuple[int, int]]) -> Iterator[tuple[bytes, int]]:
+    """Each line, and the byte of `raw` after its end: there it was complete."""
+    rest = b""
+    for start, stop in pieces:
+        at = start
+        while (newline := raw.find(b"\n", at, stop)) >= 0:
+            yield rest + raw[at:newline], newline + 1
+            rest, at = b"", newline + 1
+        rest += raw[at:stop]
+
+
+def _header(head: bytes, name: bytes) -> bytes | None:
+    for line in head.lower().split(b"\r\n")[1:]:
+        if line.startswith(name + b":"):
+            return line.partition(b":")[2].strip()
+    return None

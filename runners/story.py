@@ -1,0 +1,57 @@
+"""What a launch knows of itself so far; its document is made of it however it ends."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from runners.errors import RunnerError
+from runners.measuring import failed
+from runners.phases import Phases
+from runners.telemetry import Watch
+from schema.nights import PlannedLaunch
+from schema.trials import Build, Host, Launch, Trial
+
+
+@dataclass(kw_only=True)
+class Story:
+    """Filled while the launch goes on."""
+
+    host: Host
+    build: Build
+    phases: Phases = field(default_factory=Phases)
+    trials: list[Trial] = field(default_factory=list)
+    command: list[str] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
+    effective: dict[str, str] = field(default_factory=dict)
+    startup_s: float | None = None
+    caches_warm: bool | None = None
+    log_tail: str = ""
+    watch: Watch | None = None
+    error: RunnerError | OSError | None = None
+
+    def document(self, plan: PlannedLaunch, began: datetime, attempt: int) -> Launch:
+        """Cells that were not measured failed for the reason that ended the launch."""
+        missing = plan.cells[len(self.trials) :]
+        if self.error is not None:
+            why = f"{type(self.error).__name__}: {self.error}"
+            self.trials += [failed(cell, plan.replicate, why) for cell in missing]
+        ended = datetime.now(UTC)
+        return Launch(
+            night=plan.night,
+            arm=plan.arm,
+            replicate=plan.replicate,
+            attempt=attempt,
+            build=self.build,
+            host=self.host,
+            started_at=began,
+            ended_at=ended,
+            startup_s=self.startup_s,
+            caches_warm=self.caches_warm,
+            command=tuple(self.command),
+            environment=self.environment,
+            effective=self.effective,
+            overhead_s=self.phases.overhead_s((ended - began).total_seconds()),
+            phases_s=self.phases.seconds,
+            log_tail=self.log_tail,
+            telemetry=tuple(self.watch.readings) if self.watch else (),
+            trials=tuple(self.trials),
+        )
