@@ -121,7 +121,7 @@ def test_every_variant_is_documented(variant: str) -> None:
         f"at most {checks.GPU_LAG_S * 1e3:g} ms late ({checks.LAG_S[Gpu.CPU] * 1e3:g} ms on a CPU",
         f"at most {checks.GPU_MERGED_SHARE:.1%} of the events",
         f"({checks.MERGED_SHARE[Gpu.CPU]:.0%} on a CPU host)",
-        f"at most {checks.GPU_LATE_S * 1e3:g} ms after the drawn time",
+        f"at most {checks.GPU_LAG_S * 1e3:g} ms after the drawn time",
         f"slewed by at most {checks.CLOCK_MOVED_S * 1e3:g} ms",
         f"mean within {checks.AGREEMENT:.0%} of the engine's own",
         f"TTFT {checks.GPU_TTFT_PATH_S * 1e3:g} ms ({checks.TTFT_PATH_S[Gpu.CPU] * 1e3:g} ms on a",

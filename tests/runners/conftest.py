@@ -181,7 +181,6 @@ def run_launch(
     """
     monkeypatch.setattr(checks, "FOREIGN_CPU", 1.0)
     monkeypatch.setattr(checks, "LAG_S", {Gpu.CPU: 10.0})
-    monkeypatch.setattr(checks, "LATE_S", {Gpu.CPU: 10.0})
     monkeypatch.setattr(checks, "MERGED_SHARE", {Gpu.CPU: 1.0})
     monkeypatch.setattr(checks, "TTFT_PATH_S", {Gpu.CPU: 10.0})
     monkeypatch.setattr(checks, "ITL_PATH_S", 10.0)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runners.checks import GPU_LAG_S, GPU_LATE_S, LAG_S, Evidence, check, delta, mean_since, reason
+from runners.checks import GPU_LAG_S, LAG_S, Evidence, check, delta, mean_since, reason
 from runners.engines.adapter import Counters
 from runners.load.client import Window
 from runners.workload import Draft
@@ -32,6 +32,9 @@ AFTER = Counters(
     itl_count=300,
 )
 """What 100 of `request` look like from inside: a TTFT of 0.2 s, gaps of 0.1 s."""
+
+
+BY_CLOCK = {"kernel_stamps": False}
 
 
 def request(index: int, **changes: Any) -> Request:
@@ -115,17 +118,25 @@ FAULTS: dict[str, Case] = {
     "the client was late": (lambda: evidence(lag_s=(1.1 * GPU_LAG_S,)), "client_lag_p99"),
     "events were read together": (lambda: evidence(window={"merged": 2}), "merged_reads"),
     "requests were sent late": (
-        lambda: evidence(window={"late_s": (1.1 * GPU_LATE_S,)}),
+        lambda: evidence(window={"late_s": (1.1 * GPU_LAG_S,)}),
         "late_sends_p99",
     ),
     "the clock was set": (lambda: evidence(window={"clock_moved_s": -0.5}), "clock_moved"),
     "the card was hot": (lambda: evidence(throttle_reasons=0x40), "throttled"),
-    "TTFT is 4 % off": (
-        lambda: evidence(after=replace(AFTER, ttft_sum_s=100 * 0.192)),
+    "TTFT is 4 % above the engine's, and only our clock says so": (
+        lambda: evidence(after=replace(AFTER, ttft_sum_s=100 * 0.192), window=BY_CLOCK),
         "ttft_agrees",
     ),
-    "ITL is 4 % off": (
-        lambda: evidence(after=replace(AFTER, itl_sum_s=300 * 0.104)),
+    "ITL is 4 % above the engine's, and only our clock says so": (
+        lambda: evidence(after=replace(AFTER, itl_sum_s=300 * 0.096), window=BY_CLOCK),
+        "itl_agrees",
+    ),
+    "TTFT is 4 % below the engine's": (
+        lambda: evidence(after=replace(AFTER, ttft_sum_s=100 * 0.209)),
+        "ttft_agrees",
+    ),
+    "ITL is 4 % below the engine's": (
+        lambda: evidence(after=replace(AFTER, itl_sum_s=300 * 0.1045)),
         "itl_agrees",
     ),
     "others used the processor": (
@@ -150,12 +161,14 @@ def test_one_fault_fails_one_check_which_says_what_was_seen(fault: str) -> None:
     [
         lambda: evidence({1: broken(1)}),  # 1 of 100
         lambda: evidence(sent=99),
-        lambda: evidence(after=replace(AFTER, ttft_sum_s=100 * 0.196)),  # 2 % off
+        lambda: evidence(after=replace(AFTER, ttft_sum_s=100 * 0.196), window=BY_CLOCK),  # 2 % off
+        lambda: evidence(after=replace(AFTER, ttft_sum_s=100 * 0.1)),  # the front end took as long
+        lambda: evidence(after=replace(AFTER, itl_sum_s=300 * 0.05)),
         lambda: evidence(after=replace(AFTER, itl_sum_s=300 * 0.098)),
         lambda: evidence(lag_s=(0.9 * GPU_LAG_S,)),
         lambda: evidence(gpu=Gpu.CPU, lag_s=(0.9 * LAG_S[Gpu.CPU],)),  # a CPU host shares its cores
         lambda: evidence(gpu=Gpu.CPU, window={"merged": 20}),
-        lambda: evidence(window={"merged": 0, "late_s": (0.9 * GPU_LATE_S,)}),
+        lambda: evidence(window={"merged": 0, "late_s": (0.9 * GPU_LAG_S,)}),
         lambda: evidence(window={"kernel_stamps": False, "clock_moved_s": 9.0}),
         lambda: evidence(gpu=Gpu.CPU, foreign_cpu=0.25),
         lambda: evidence(foreign_cpu=0.9),  # GPU hosts have cores to spare

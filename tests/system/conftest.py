@@ -44,7 +44,7 @@ from schema.cells import Gpu
 server.MARK = device.MARK = {MARK!r}
 checks.FOREIGN_CPU, checks.LAG_S, measuring.AGREE = 1.0, {{Gpu.CPU: 10.0}}, 0.9
 checks.TTFT_PATH_S, checks.ITL_PATH_S = {{Gpu.CPU: 10.0}}, 10.0
-checks.LATE_S, checks.MERGED_SHARE = {{Gpu.CPU: 10.0}}, {{Gpu.CPU: 1.0}}
+checks.MERGED_SHARE = {{Gpu.CPU: 1.0}}
 """
 PLACES = tuple(f"cpu-{number}" for number in range(device.CPU_PLACES))
 METRIC = "output_throughput"
