@@ -24,6 +24,7 @@ from tailwatch import postgres, processes, release, stack
 from tailwatch.airflow import DAGS_FOLDER
 from tailwatch.airflow_client import AirflowClient, DagRun
 from tailwatch.databases import find_database
+from tailwatch.errors import ServiceDied
 from tailwatch.follow import follow
 from tailwatch.home import REPOSITORY, Home
 from tailwatch.processes import Process
@@ -84,11 +85,19 @@ class Site:
         with AirflowClient(self.stack.airflow_url) as client:
             release.begin(client, asked)
 
-    def end(self, night: str, *, poll_s: float = 1.0) -> DagRun:
-        """Wait until the night's run has ended."""
+    def end(self, night: str, *, poll_s: float = 1.0, repair: bool = False) -> DagRun:
+        """Wait until the night's run has ended.
+
+        `repair` does what the message says when a service ended: it starts it again.
+        """
 
         def alive() -> None:
-            stack.require_alive(self.stack)
+            try:
+                stack.require_alive(self.stack)
+            except ServiceDied:
+                if not repair:
+                    raise
+                self.up()
 
         with AirflowClient(self.stack.airflow_url) as client:
             return follow(client, release.DAG, night, _show, alive, poll_s=poll_s)
