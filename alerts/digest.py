@@ -1,13 +1,12 @@
 """The digest of a night: its findings as headline, sections and rows, before any markup. Pure."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from alerts.findings import FailedCell, Finding, Findings
 from alerts.units import pair
 from regressions.sentences import counted, effect, figure, some
-from regressions.undecided import Undecided
 from schema.metrics import METRICS
 from schema.nights import NightKind
 
@@ -188,13 +187,7 @@ def _undecided(findings: Findings, links: Links) -> tuple[Group, ...]:
             "compare", night=findings.night.name, cell=one.cells[0], metric=one.metrics[0]
         )
         title = some([slugs[cell] for cell in one.cells])
-        rows.setdefault(title, []).append(Row(label=_named(one), text=one.reason, link=link))
+        rows.setdefault(title, []).append(
+            Row(label=some(one.metrics, NAMED_METRICS - 1), text=one.reason, link=link)
+        )
     return tuple(Group(title=title, rows=tuple(own)) for title, own in rows.items())
-
-
-def _named(undecided: Undecided) -> str:
-    """itl_p50, itl_p90 and 17 more"""
-    metrics: Sequence[str] = undecided.metrics
-    if len(metrics) <= NAMED_METRICS:
-        return ", ".join(metrics)
-    return f"{', '.join(metrics[: NAMED_METRICS - 1])} and {len(metrics) - NAMED_METRICS + 1} more"

@@ -5,13 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dashboard.units import percent
-from regressions.undecided import Undecided, undecided
+from regressions.undecided import Undecided, reading_order, undecided
 from schema.judgements import Judgement, Verdict
 from schema.metrics import METRICS
 from schema.trials import TrialState
 
 _SPEED_UNITS = {"s", "tok/s", "req/s"}
-_ORDER = {name: place for place, name in enumerate(METRICS)}
 _MOST_NAMED = 2
 """Cells that the headline names; the tables name all."""
 
@@ -38,7 +37,7 @@ def overview(
         by_verdict[judgement.verdict].append(judgement)
     worse = _by_cell(by_verdict[Verdict.REGRESSION])
     better = _by_cell(by_verdict[Verdict.IMPROVEMENT])
-    unchanged = tuple(sorted(by_verdict[Verdict.NO_CHANGE], key=_reading_order))
+    unchanged = tuple(sorted(by_verdict[Verdict.NO_CHANGE], key=reading_order))
     open_ones = undecided(judgements)
     headline, tone = _headline(worse, better, open_ones, unchanged, names, trials)
     return Overview(
@@ -133,9 +132,5 @@ def _by_cell(judgements: Sequence[Judgement]) -> tuple[Judgement, ...]:
         cell = own.comparison.cell
         largest[cell] = max(largest[cell], _size(own))
     return tuple(
-        sorted(judgements, key=lambda own: (-largest[own.comparison.cell], *_reading_order(own)))
+        sorted(judgements, key=lambda own: (-largest[own.comparison.cell], *reading_order(own)))
     )
-
-
-def _reading_order(judgement: Judgement) -> tuple[str, int]:
-    return judgement.comparison.cell, _ORDER.get(judgement.comparison.metric, len(_ORDER))

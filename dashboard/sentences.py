@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from dashboard.units import NONE, duration, interval, pair, percent, probability, quantity
+from regressions.sentences import counted
 from schema.cells import Cell
 from schema.judgements import Comparison, Judgement, Verdict
 from schema.metrics import METRICS
@@ -56,17 +57,12 @@ def trials_line(
 
 def unchanged_line(unchanged: Sequence[Judgement]) -> str:
     """How many have not changed, and how many of them say little."""
-    count = f"{len(unchanged)} comparison{'' if len(unchanged) == 1 else 's'}"
     wide = sum(
         any(warning.code == "wide-interval" for warning in own.comparison.warnings)
         for own in unchanged
     )
     noisy = f"; {wide} of them too noisy to show every change that matters" if wide else ""
-    return f"No change: {count}{noisy}"
-
-
-def attempts(count: int) -> str:
-    return f"{count} attempt{'' if count == 1 else 's'}"
+    return f"No change: {counted(len(unchanged), 'comparison')}{noisy}"
 
 
 def labels(values: Sequence[Value]) -> dict[str, str]:

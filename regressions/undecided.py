@@ -29,7 +29,7 @@ def undecided(judgements: Iterable[Judgement]) -> tuple[Undecided, ...]:
     so every night, and no further trial changes it."""
     inconclusive = [one for one in judgements if one.verdict is Verdict.INCONCLUSIVE]
     by_cell: dict[tuple[bool, str, str], list[str]] = {}
-    for one in sorted(inconclusive, key=_reading_order):
+    for one in sorted(inconclusive, key=reading_order):
         group = (_is_planned(one), one.reason, one.comparison.cell)
         by_cell.setdefault(group, []).append(one.comparison.metric)
     cells: dict[tuple[bool, str, tuple[str, ...]], list[str]] = {}
@@ -45,5 +45,6 @@ def _is_planned(judgement: Judgement) -> bool:
     return any(warning.code == "not-estimable" for warning in judgement.comparison.warnings)
 
 
-def _reading_order(judgement: Judgement) -> tuple[str, int]:
+def reading_order(judgement: Judgement) -> tuple[str, int]:
+    """Cell by cell, each with its metrics in the order of METRICS."""
     return judgement.comparison.cell, _ORDER.get(judgement.comparison.metric, len(_ORDER))

@@ -51,14 +51,16 @@ class Evidence:
 
 def check(evidence: Evidence) -> tuple[Check, ...]:
     """Every check, passed or not, with what was observed and its limit."""
+    client = _client(evidence)
+    vouched = evidence.window.kernel_stamps and all(one.passed for one in client)
     found = [
         _failures(evidence),
         _tokens(evidence),
         _cache_hits(evidence),
         _warmed_up(evidence),
-        *_client(evidence),
+        *client,
         _throttling(evidence),
-        *_agreements(evidence),
+        *_agreements(evidence, vouched=vouched),
     ]
     if evidence.gpu is Gpu.CPU and evidence.foreign_cpu is not None:
         found.append(
@@ -158,7 +160,7 @@ def _throttling(evidence: Evidence) -> Check:
     return Check(name="throttled", passed=not bits, observed=float(bits), limit=0.0, note=note)
 
 
-def _agreements(evidence: Evidence) -> list[Check]:
+def _agreements(evidence: Evidence, *, vouched: bool) -> list[Check]:
     """The client's means against the engine's own, which begin and end inside of its front end.
 
     A client that the kernel vouches for may be above: then the front end took the rest, and users
@@ -169,7 +171,6 @@ def _agreements(evidence: Evidence) -> list[Check]:
     ttft = mean_since((after.ttft_sum_s, before.ttft_sum_s), (after.ttft_count, before.ttft_count))
     itl = mean_since((after.itl_sum_s, before.itl_sum_s), (after.itl_count, before.itl_count))
     path = TTFT_PATH_S.get(evidence.gpu, GPU_TTFT_PATH_S)
-    vouched = evidence.window.kernel_stamps and all(one.passed for one in _client(evidence))
     return [
         *_agreement("ttft_agrees", seen.ttft, ttft, path, vouched=vouched),
         *_agreement("itl_agrees", seen.itl, itl, ITL_PATH_S, vouched=vouched),

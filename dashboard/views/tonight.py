@@ -5,6 +5,7 @@ import streamlit as st
 from dashboard import markup, queries, sentences, tables
 from dashboard.address import choice
 from dashboard.overview import overview, shared_parts, short_names
+from regressions.sentences import counted
 
 recorded = queries.nights()
 if not recorded:
@@ -61,7 +62,7 @@ if night.unmeasured:
 if not lost and not night.unmeasured:
     st.caption("Every planned cell was measured, and every launch ended with a valid attempt.")
 
-with st.expander(f"Repeated: {sentences.attempts(len(repeated))} replaced by a later valid one"):
+with st.expander(f"Repeated: {counted(len(repeated), 'attempt')} replaced by a later valid one"):
     if repeated:
         st.html(tables.trials(repeated, names, name="repeated"))
     else:
