@@ -40,6 +40,16 @@ NUMBERS = count()
 
 
 @pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Files of other projects and of real engines, which are not part of this repository."""
+    default = Path(__file__).parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("TAILWATCH_SHARED_DATA", default))
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is absent: it holds other people's files")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server's superuser: DATABASE_URL_TEST, else one of our own that lasts for these tests."""
     given = os.environ.get("DATABASE_URL_TEST")
