@@ -57,16 +57,23 @@ def _interleaved(
 
 
 def plan_nightly(
-    matrix: Matrix, builds: Sequence[BuildSpec], *, name: str
+    matrix: Matrix,
+    builds: Sequence[BuildSpec],
+    *,
+    name: str,
+    cells: Sequence[Cell] | None = None,
+    launches: int | None = None,
 ) -> tuple[Night, list[PlannedLaunch]]:
-    """Every cell whose engine has a build tonight, round by round over the families.
+    """Every cell (or of those given) whose engine has a build tonight, round by round over the
+    families; as often as the matrix says unless `launches` does.
 
     Raises ValueError when an engine is named twice or no cell runs on any of them.
     """
     by_engine = {build.engine: build for build in builds}
     if len(by_engine) < len(builds):
         raise ValueError(f"one build an engine: {', '.join(map(str, builds))}")
-    chosen = tuple(cell for cell in matrix.cells if cell.family.engine in by_engine)
+    asked = matrix.cells if cells is None else cells
+    chosen = tuple(cell for cell in asked if cell.family.engine in by_engine)
     if not chosen:
         engines = " or ".join(by_engine) or "no engine"
         raise ValueError(f"no cell of matrix {matrix.name} runs on {engines}")
@@ -78,7 +85,7 @@ def plan_nightly(
             cells=cells,
             replicate=replicate,
         )
-        for replicate in range(matrix.launches)
+        for replicate in range(launches or matrix.launches)
         for family, cells in matrix.families(chosen).items()
     ]
     night = Night(

@@ -1,6 +1,7 @@
-"""One launch by hand: JSON on standard output, log on standard error.
+"""One launch by hand: JSON on standard output, log on standard error. Or all those of a bundle.
 
 python -m runners demo:tiny-mixtral --build vllm==0.32.0
+python -m runners execute BUNDLE --spool DIR
 """
 
 import argparse
@@ -12,6 +13,8 @@ from datetime import UTC, datetime
 from runners.builds.environment import EnvironmentProvisioner, InstalledEngine
 from runners.builds.image import ImageProvisioner
 from runners.builds.provided import Provisioner
+from runners.bundles import execute
+from runners.bundles.begin import begin
 from runners.errors import Killed, RunnerError
 from runners.home import home
 from runners.launch import Options, launch
@@ -32,7 +35,8 @@ def parser() -> argparse.ArgumentParser:
         description="Run one engine launch on this host and print its trials as JSON.",
         epilog="examples:\n  python -m runners demo:tiny-mixtral --build vllm==0.32.0\n"
         "  python -m runners nightly:vllm/Meta-Llama-3.1-8B-Instruct/bf16/h100 "
-        "--build vllm==0.25.1 --python /usr/bin/python3",
+        "--build vllm==0.25.1 --python /usr/bin/python3\n"
+        "  python -m runners execute --help    all launches of a bundle, without a network",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -66,7 +70,11 @@ def _add_launch_options(parser: argparse.ArgumentParser) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """0: every trial is valid. 1: a trial is invalid or failed. 2: nothing was started."""
-    arguments = parser().parse_args(argv)
+    given = sys.argv[1:] if argv is None else list(argv)
+    if given[:1] == ["execute"]:
+        is_bundle = len(given) > 1 and not given[1].startswith("-")
+        return begin(given[1:]) if is_bundle else execute.main(given[1:])
+    arguments = parser().parse_args(given)
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
     )

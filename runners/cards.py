@@ -4,9 +4,14 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-import pynvml
-
 from schema.trials import Card, Telemetry
+
+try:
+    import pynvml
+except ImportError:  # a CPU host does without
+    pynvml = None
+CAN_SEE = pynvml is not None
+"""Whether cards would be found if there were any."""
 
 T = TypeVar("T")
 
@@ -19,6 +24,9 @@ offline window), and both sides of a comparison meet it. It stays visible in the
 @contextlib.contextmanager
 def nvml() -> Iterator[bool]:
     """Whether NVML is there; initialised inside. Nested uses are cheap, the outermost is not."""
+    if pynvml is None:
+        yield False
+        return
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:

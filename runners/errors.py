@@ -52,5 +52,9 @@ class SpoolError(RunnerError):
     """The document could not be kept on this host."""
 
 
+class BundleError(RunnerError):
+    """The bundle cannot be read, or cannot be executed as asked."""
+
+
 class Killed(KeyboardInterrupt):
     """SIGTERM arrived. No Exception, so that no clean-up takes it for a fault and goes on."""

@@ -1,13 +1,15 @@
 """One launch: take the device, start the engine, measure every cell of the family, stop it.
 
 `launch` always returns a document. What went wrong is in it: a trial is valid, invalid (a check
-failed) or failed (it did not end). Only being killed leaves no document: then nothing happened.
+failed) or failed (it did not end). Being killed returns no document: then nothing happened, except
+for what `Options.grown` was told before.
 """
 
 import json
 import logging
 import os
 import secrets
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -53,13 +55,14 @@ class Options:
     ready_within_s: float = 900.0
     request_timeout_s: float = 120.0
     port: int | None = None  # takes a free one
+    grown: Callable[[Launch], None] = lambda _: None
+    """Told the document so far after each trial: what a launch that is killed leaves behind."""
 
 
 def launch(
     plan: PlannedLaunch, provisioner: Provisioner, options: Options, *, attempt: int = 1
 ) -> Launch:
     """Run one planned launch on this host and return its document."""
-    began = datetime.now(UTC)
     family = plan.cells[0].family
     unknown = Build(
         engine=plan.build.engine,
@@ -67,7 +70,14 @@ def launch(
         artefact=Artefact.ENVIRONMENT,
         digest=UNPROVIDED,
     )
-    story = Story(host=host.describe(Gpu.CPU, 0), build=unknown)
+    story = Story(
+        plan=plan,
+        attempt=attempt,
+        began=datetime.now(UTC),
+        grown=options.grown,
+        host=host.describe(Gpu.CPU, 0),
+        build=unknown,
+    )
     try:
         story.host = host.describe(family.gpu, family.tensor_parallel)
         provided = provisioner.find(plan.build, family.gpu)
@@ -76,7 +86,7 @@ def launch(
     except (RunnerError, OSError) as error:  # OSError: this host's own disk or processes
         log.warning("%s: %s: %s", plan.label, type(error).__name__, error)
         story.error = error
-    return story.document(plan, began, attempt)
+    return story.document()
 
 
 def _run(plan: PlannedLaunch, provided: Provided, options: Options, story: Story) -> None:
@@ -179,7 +189,8 @@ def _serve(
             timeout_s=options.request_timeout_s,
         )
         for cell in plan.cells:
-            story.trials.append(measure_cell(ready, cell))
+            story.log_tail = server.tail(LOG_LINES)
+            story.tell(measure_cell(ready, cell))
 
 
 def _await_turn(

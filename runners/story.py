@@ -1,5 +1,6 @@
 """What a launch knows of itself so far; its document is made of it however it ends."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -15,6 +16,11 @@ from schema.trials import Build, Host, Launch, Trial
 class Story:
     """Filled while the launch goes on."""
 
+    plan: PlannedLaunch
+    attempt: int
+    began: datetime
+    grown: Callable[[Launch], None] = lambda _: None
+    """Told the document so far after each trial."""
     host: Host
     build: Build
     phases: Phases = field(default_factory=Phases)
@@ -28,8 +34,15 @@ class Story:
     watch: Watch | None = None
     error: RunnerError | OSError | None = None
 
-    def document(self, plan: PlannedLaunch, began: datetime, attempt: int) -> Launch:
-        """Cells that were not measured failed for the reason that ended the launch."""
+    def tell(self, trial: Trial) -> None:
+        """A trial has ended."""
+        self.trials.append(trial)
+        with self.phases("keep"):
+            self.grown(self.document())
+
+    def document(self) -> Launch:
+        """What is known now. After an error the cells that are missing failed for its reason."""
+        plan, began = self.plan, self.began
         missing = plan.cells[len(self.trials) :]
         if self.error is not None:
             why = f"{type(self.error).__name__}: {self.error}"
@@ -39,7 +52,7 @@ class Story:
             night=plan.night,
             arm=plan.arm,
             replicate=plan.replicate,
-            attempt=attempt,
+            attempt=self.attempt,
             build=self.build,
             host=self.host,
             started_at=began,

@@ -57,6 +57,22 @@ class Matrix(Word):
             raise UnknownCells("\n".join(told))
         return tuple(cell for cell in self.cells if not wanted or cell.slug in wanted)
 
+    def matching(self, parts: Iterable[str]) -> tuple[Cell, ...]:
+        """The cells whose slugs contain any of these texts; no texts select every cell.
+
+        Raises UnknownCells with every text that no slug contains.
+        """
+        asked = list(parts)
+        idle = [part for part in asked if not any(part in cell.slug for cell in self.cells)]
+        if idle:
+            raise UnknownCells(
+                "\n".join(f"matrix {self.name} has no cell like {part}" for part in idle)
+                + f"\n`tailwatch matrix {self.name}` lists them"
+            )
+        return tuple(
+            cell for cell in self.cells if not asked or any(part in cell.slug for part in asked)
+        )
+
     def families(self, cells: Iterable[Cell] | None = None) -> dict[Family, tuple[Cell, ...]]:
         """The cells (all, or those given) by family: what one engine launch serves."""
         grouped: dict[Family, tuple[Cell, ...]] = {}

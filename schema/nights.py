@@ -56,3 +56,11 @@ class PlannedLaunch(Word):
     def label(self) -> str:
         """How Airflow and the logs name it."""
         return f"{self.cells[0].family.slug} {self.build} {self.arm} #{self.replicate}"
+
+
+class Bundle(Word):
+    """What a host without a network is given beside the runner: a night's plan and its launches."""
+
+    night: Night
+    launches: tuple[PlannedLaunch, ...] = Field(min_length=1)
+    """In the order in which they are to be made."""

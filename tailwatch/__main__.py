@@ -9,7 +9,7 @@ from runners.errors import RunnerError
 from schema.documents import BadDocument
 from schema.matrix import MatrixError
 from schema.session import SchemaError
-from tailwatch.commands import database, matrix, night, release, stack
+from tailwatch.commands import database, matrix, night, plan, record, release, stack
 from tailwatch.console import tell
 from tailwatch.errors import TailwatchError, UsageError
 
@@ -29,6 +29,7 @@ examples:
   tailwatch release vllm==0.32.0 --baseline 0.31.0       is a release slower than the last one?
   tailwatch verdicts                                     what the newest night found
   tailwatch matrix nightly                               what a night measures, and why it fits
+  tailwatch plan nightly --build vllm==0.32.0 -o n.pyz   a night for a host without a network
 
 TAILWATCH_HOME names the state directory (default: .tailwatch in the repository), DATABASE_URL a
 Postgres to use instead of the embedded one.
@@ -43,7 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for group in (stack, release, night, database, matrix):
+    for group in (stack, release, night, plan, record, database, matrix):
         group.register(commands)
     return parser
 

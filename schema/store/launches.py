@@ -35,8 +35,10 @@ class AmbiguousLaunch(SchemaError):
 def record(session: Session, launch: Launch) -> int:
     """Keep a launch with all its trials; returns how many trials are new.
 
-    A launch that is there already changes nothing and returns 0. All of it is kept or none, even
-    when the caller goes on after an error. Recorders take turns until their transactions end.
+    A launch that is there already changes nothing and returns 0. Of one whose document was recorded
+    while it went on, only the further trials are kept, as a launch of their own. All of it is kept
+    or none, even when the caller goes on after an error. Recorders take turns until their
+    transactions end.
     Raises UnknownNight when the night's plan was not recorded before, and AmbiguousLaunch.
     """
     _require_unambiguous(launch)
@@ -49,8 +51,10 @@ def record(session: Session, launch: Launch) -> int:
             )
         if session.get(LaunchRow, launch.key) is not None:
             return 0
-        _keep(session, launch)
-    return len(launch.trials)
+        further = _further(session, launch)
+        if further.trials or not launch.trials:
+            _keep(session, further)
+    return len(further.trials)
 
 
 def launch_keys(session: Session, night: str) -> set[str]:
@@ -63,6 +67,23 @@ def telemetry(session: Session, launch_key: str) -> list[Telemetry]:
     fields = [getattr(TelemetryRow, field) for field in Telemetry.model_fields]
     rows = select(*fields).where(TelemetryRow.launch == launch_key).order_by(TelemetryRow.index)
     return [Telemetry.model_validate(dict(row)) for row in session.execute(rows).mappings()]
+
+
+def _further(session: Session, launch: Launch) -> Launch:
+    """The launch without the trials that an earlier document of the same engine start brought."""
+    same_start = (
+        LaunchRow.night == launch.night,
+        LaunchRow.arm == launch.arm,
+        LaunchRow.replicate == launch.replicate,
+        LaunchRow.attempt == launch.attempt,
+        LaunchRow.build == launch.build.key,
+        LaunchRow.host == launch.host.fingerprint,
+        LaunchRow.started_at == launch.started_at,
+    )
+    known = select(TrialRow.cell).join(LaunchRow, LaunchRow.key == TrialRow.launch)
+    kept = set(session.scalars(known.where(*same_start)))
+    trials = tuple(trial for trial in launch.trials if trial.cell.key not in kept)
+    return launch.model_copy(update={"trials": trials})
 
 
 def _require_unambiguous(launch: Launch) -> None:

@@ -1,18 +1,15 @@
-"""tailwatch verdicts, digest, record: what is known about a night."""
+"""tailwatch verdicts, digest: what is known about a night."""
 
 import argparse
 import os
-from pathlib import Path
 
 from alerts.digest import Links, digest
 from alerts.night import read_findings
 from alerts.slack import announce
 from alerts.text import as_text
-from runners import spool
 from schema import session
 from schema.store.cells import cells
 from schema.store.judgements import judgements
-from schema.store.launches import record
 from schema.store.nights import NightSummary, nights
 from schema.store.nights import night as find_night
 from tailwatch.commands.parsing import Commands, add
@@ -45,14 +42,6 @@ def register(commands: Commands) -> None:
     )
     telling.add_argument("--night", required=True, metavar="NAME", help="the night to tell about")
     telling.add_argument("--post", action="store_true", help="post it unless it was posted before")
-    recording = add(
-        commands,
-        "record",
-        run_record,
-        "record launches that wait in a spool; what is recorded already changes nothing",
-        "  tailwatch record .tailwatch/spool",
-    )
-    recording.add_argument("spool", type=Path, metavar="DIR", help="folder of launch documents")
 
 
 def run_verdicts(arguments: argparse.Namespace) -> int:
@@ -84,19 +73,6 @@ def run_digest(arguments: argparse.Namespace) -> int:
     result(as_text(message).rstrip())
     if arguments.post:
         tell("posted" if announce(message, url=url) else "was posted before")
-    return 0
-
-
-def run_record(arguments: argparse.Namespace) -> int:
-    if not arguments.spool.is_dir():
-        raise UsageError(f"{arguments.spool} is not a folder: name the spool of a runner")
-    url = find_database(find_home())
-    documents = list(spool.waiting(arguments.spool))
-    new = 0
-    for path in documents:
-        with session.writing(url) as store:
-            new += record(store, spool.read(path))
-    result(f"{len(documents)} launches in {arguments.spool}, {new} new trials")
     return 0
 
 

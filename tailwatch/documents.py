@@ -1,0 +1,82 @@
+"""Documents that runners wrote, in a folder: plain, compressed, or many of them in an archive."""
+
+import gzip
+import lzma
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from schema.nights import Night
+from schema.trials import Launch
+from schema.words import Word
+
+Kind = TypeVar("Kind", bound=Word)
+
+PLAIN: dict[str, Callable[[bytes], bytes]] = {
+    ".json": bytes,
+    ".json.gz": gzip.decompress,
+    ".json.xz": lzma.decompress,
+}
+TARS = (".tar", ".tar.gz", ".tgz", ".tar.xz")
+ARCHIVES = (*TARS, ".zip")
+UNREADABLE = (
+    *(OSError, EOFError, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile),
+    ValueError,  # among them what is no JSON, and JSON that is another word
+)
+
+
+class Documents:
+    """`NAME.night.json` and `NAME.launch.json` below a folder, also .gz, .xz and in archives."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.broken: dict[str, str] = {}
+        """What could not be read so far: the file, and why."""
+
+    def nights(self) -> Iterator[tuple[str, Night]]:
+        """(file, plan) of every night."""
+        return self._all("night", Night)
+
+    def launches(self) -> Iterator[tuple[str, Launch]]:
+        """(file, document) of every launch."""
+        return self._all("launch", Launch)
+
+    def _all(self, word: str, kind: type[Kind]) -> Iterator[tuple[str, Kind]]:
+        for name, content in self._files(word):
+            ending = next(end for end in PLAIN if name.endswith(f".{word}{end}"))
+            try:
+                document = kind.model_validate_json(PLAIN[ending](content))
+            except UNREADABLE as error:
+                self.broken[name] = f"not a {word} document: {error}"
+            else:
+                yield name, document
+
+    def _files(self, word: str) -> Iterator[tuple[str, bytes]]:
+        endings = tuple(f".{word}{end}" for end in PLAIN)
+        for path in sorted(self.folder.rglob("*")):
+            if not path.name.endswith((*endings, *ARCHIVES)):
+                continue
+            try:
+                for name, content in _contents(path):
+                    if name.endswith(endings):
+                        yield name, content
+            except UNREADABLE as error:
+                self.broken[str(path)] = f"cannot be read: {error}"
+
+
+def _contents(path: Path) -> Iterator[tuple[str, bytes]]:
+    """(name, content) of a file, or of each file in an archive."""
+    if path.name.endswith(TARS):
+        with tarfile.open(path) as tar:
+            for member in tar:
+                if (opened := tar.extractfile(member)) is not None:
+                    yield f"{path}/{member.name}", opened.read()
+    elif path.name.endswith(ARCHIVES):
+        with zipfile.ZipFile(path) as packed:
+            for name in packed.namelist():
+                yield f"{path}/{name}", packed.read(name)
+    else:
+        yield str(path), path.read_bytes()
