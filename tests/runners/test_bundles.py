@@ -1,13 +1,17 @@
 """Bundles: what is in the file, what is left of it, and every way to ask wrongly."""
 
+import fcntl
+import re
 import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from runners import spool
 from runners.bundles import bundle
 from runners.bundles.begin import begin
 from runners.bundles.engines import ProvidedEngines
@@ -17,10 +21,11 @@ from runners.errors import BundleError
 from schema.cells import Cell
 from schema.matrix import load_matrix
 from schema.nights import Bundle, Night, NightKind, PlannedLaunch
-from schema.trials import BuildSpec, TrialState
+from schema.trials import BuildSpec, Launch, TrialState
 
 CellMaker = Callable[..., Cell]
 PlanMaker = Callable[..., PlannedLaunch]
+Pack = Callable[..., Bundle]
 VALID, INVALID = TrialState.VALID, TrialState.INVALID
 
 
@@ -37,17 +42,27 @@ def launches(make_plan: PlanMaker, cells: tuple[Cell, ...]) -> tuple[PlannedLaun
 
 
 @pytest.fixture
-def packed(launches: tuple[PlannedLaunch, ...], cells: tuple[Cell, ...]) -> Bundle:
-    night = Night(
-        name=launches[0].night,
-        kind=NightKind.NIGHTLY,
-        matrix="demo",
-        matrix_digest="1",
-        contenders=(str(launches[0].build),),
-        cells=cells,
-        launches=len(launches),
-    )
-    return Bundle(night=night, launches=launches)
+def pack() -> Pack:
+    """A bundle of these launches, all of one family."""
+
+    def make(*launches: PlannedLaunch) -> Bundle:
+        night = Night(
+            name=launches[0].night,
+            kind=NightKind.NIGHTLY,
+            matrix="demo",
+            matrix_digest="1",
+            contenders=(str(launches[0].build),),
+            cells=launches[0].cells,
+            launches=len(launches),
+        )
+        return Bundle(night=night, launches=launches)
+
+    return make
+
+
+@pytest.fixture
+def packed(pack: Pack, launches: tuple[PlannedLaunch, ...]) -> Bundle:
+    return pack(*launches)
 
 
 def made(planned: PlannedLaunch, *states: TrialState, **overrides: object) -> Made:
@@ -219,13 +234,32 @@ def test_a_file_that_is_no_bundle_is_told(
 def test_a_second_execution_in_one_spool_is_refused(
     packed: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import fcntl
-
     bundle.write(packed, tmp_path / "night.pyz")
     with (tmp_path / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert main([str(tmp_path / "night.pyz"), "--spool", str(tmp_path)]) == 2
     assert "another execution goes on in" in capsys.readouterr().err
+
+
+def test_a_launch_that_would_not_end_in_time_does_not_begin(
+    make_plan: PlanMaker,
+    pack: Pack,
+    run_launch: Callable[..., Launch],
+    interpreter: Callable[..., str],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    first = make_plan()
+    document = run_launch(first)
+    ended = document.started_at + timedelta(seconds=1000)
+    spool.keep(document.model_copy(update={"ended_at": ended}), tmp_path / "spool")
+    bundle.write(pack(first, first.model_copy(update={"replicate": 1})), tmp_path / "night.pyz")
+    options = ["--spool", str(tmp_path / "spool"), "--engine", f"{first.build}={interpreter()}"]
+    with caplog.at_level("INFO", logger="runners"):
+        assert main([str(tmp_path / "night.pyz"), *options, "--within", "600"]) == 3
+    assert re.fullmatch(
+        r"1 launches left; the next may take 1150 s, 59\d s are left", caplog.messages[-1]
+    )
 
 
 def test_the_matrix_for_hopper_asks_for_what_is_published() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from runners.__main__ import main
+from runners.bundles import begin
 from schema.trials import Launch
 
 InterpreterMaker = Callable[..., str]
@@ -35,6 +36,11 @@ def third_party(imports: str) -> set[str]:
 def test_a_runner_needs_few_packages() -> None:
     """A GPU host installs these and no database driver, no Airflow, no numbers library."""
     assert third_party("import runners.launch, runners.__main__") <= third_party(NEEDS)
+
+
+def test_an_execution_needs_only_what_an_engine_brings() -> None:
+    brought = f"import annotated_types, {', '.join(begin.NEEDS)}, packaging.version, pynvml"
+    assert third_party("import runners.bundles.execute") <= third_party(brought)
 
 
 def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
