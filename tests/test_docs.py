@@ -28,7 +28,7 @@ GLOSSARY = (
     *("engine", "build", "variant", "model", "precision", "workload", "cell", "family"),
     *("matrix", "host", "night", "launch", "trial", "arm", "request", "metric", "measurement"),
     *("series", "noise floor", "comparison", "verdict", "episode", "digest", "baseline"),
-    *("contender", "spool", "policy", "room"),
+    *("contender", "spool", "bundle", "policy", "room"),
 )
 
 

@@ -1,17 +1,15 @@
-"""verdicts, digest, record against a real database."""
+"""verdicts, digest against a real database."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from runners import spool
 from schema.judgements import Judgement
 from schema.nights import Night
 from schema.session import writing
 from schema.store.judgements import record_judgements
 from schema.store.nights import record_night
-from schema.trials import Launch
 from tailwatch.__main__ import main
 
 NIGHT = "2026-11-22"
@@ -29,32 +27,6 @@ def database(
     with writing(database_url) as session:
         record_night(session, make_night())
     return database_url
-
-
-def test_recording_a_spool_twice_changes_nothing(
-    database: str,
-    tmp_path: Path,
-    make_launch: Callable[..., Launch],
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    spool.keep(make_launch(), tmp_path / "spool")
-    told = []
-    for _ in range(2):
-        assert main(["record", str(tmp_path / "spool")]) == 0
-        told.append(capsys.readouterr().out.strip())
-    assert told == [
-        f"1 launches in {tmp_path / 'spool'}, 2 new trials",
-        f"1 launches in {tmp_path / 'spool'}, 0 new trials",
-    ]
-
-
-def test_a_document_that_is_none_is_named(
-    database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "night").mkdir()
-    (tmp_path / "night" / f"x{spool.ENDING}").write_bytes(b"not gzip")
-    assert main(["record", str(tmp_path)]) == 1
-    assert "x.launch.json.gz: not a launch document" in capsys.readouterr().err
 
 
 def test_verdicts_are_those_of_the_newest_night(

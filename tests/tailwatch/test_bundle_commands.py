@@ -1,0 +1,220 @@
+"""plan and record: from a matrix to a file, and from folders of documents to a judged night."""
+
+import gzip
+import lzma
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from runners import spool
+from runners.bundles import bundle
+from schema.nights import Night, NightKind
+from schema.session import reading
+from schema.store.launches import launch_keys
+from schema.store.nights import night as stored_night
+from schema.store.trials import trials_of_night
+from schema.trials import Arm, Launch
+from tailwatch.__main__ import main
+
+NIGHT = "2026-11-22"
+NightMaker = Callable[..., Night]
+LaunchMaker = Callable[..., Launch]
+
+
+@pytest.fixture
+def database(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("TAILWATCH_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    return database_url
+
+
+@pytest.fixture
+def carried(tmp_path: Path, make_night: NightMaker, make_launch: LaunchMaker) -> Path:
+    """A spool with the plan of a night and one launch."""
+    spool.keep_plan(make_night(), tmp_path / "out")
+    spool.keep(make_launch(), tmp_path / "out")
+    return tmp_path / "out"
+
+
+def planned(tmp_path: Path, *options: str) -> bundle.Bundle:
+    assert main(["plan", *options, "-o", str(tmp_path / "night.pyz")]) == 0
+    return bundle.read(tmp_path / "night.pyz")
+
+
+def test_one_build_an_engine_plans_a_nightly(tmp_path: Path) -> None:
+    found = planned(
+        tmp_path, *("hopper", "--gpu", "h100", "--launches", "2", "--cells", "rate-1", "batch-1"),
+        *("--build", "vllm==0.25.1", "--build", "sglang==0.5.17"),
+    )  # fmt: skip
+    assert found.night.kind is NightKind.NIGHTLY
+    assert found.night.contenders == ("vllm==0.25.1", "sglang==0.5.17")
+    assert found.night.name.endswith("-hopper-h100")
+    assert [one.replicate for one in found.launches] == [0] * 6 + [1] * 6
+    names = {cell.workload.name for one in found.launches for cell in one.cells}
+    assert names == {"rate-1", "batch-1"}
+    assert found.night.launches == 12
+
+
+def test_two_builds_of_one_engine_plan_a_release_in_abba_order(tmp_path: Path) -> None:
+    builds = ("--build", "vllm==0.22.1", "--build", "vllm==0.25.1")
+    found = planned(tmp_path, "demo", "--cells", "tiny-llama", "--launches", "2", *builds)
+    assert (found.night.baselines, found.night.contenders) == (("vllm==0.22.1",), ("vllm==0.25.1",))
+    assert found.night.name.endswith("-demo-vllm-0.25.1-vs-0.22.1")
+    base, new = Arm.RELEASE_BASELINE, Arm.RELEASE_CONTENDER
+    assert [one.arm for one in found.launches] == [base, new, new, base]
+
+
+def test_the_same_build_twice_plans_an_a_a(tmp_path: Path) -> None:
+    found = planned(tmp_path, "demo", "--build", "vllm==0.32.0", "--build", "vllm==0.32.0")
+    assert len({one.key for one in found.launches}) == len(found.launches) == 20
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (["demo", "--build", "vllm"], 2, "'vllm' is not ENGINE==VERSION"),
+        (["demo", "--build", "sglang==0.5.17"], 2, "no cell of matrix demo runs on sglang"),
+        (["demo", "--gpu", "h100", "--build", "vllm==0.32.0"], 2, "no cell of matrix demo"),
+        (["demo", "--build", "vllm==1", "--build", "vllm==2", "--build", "vllm==3"], 2, "two bui"),
+        (["demo", "--build", "vllm==1", "--launches", "0"], 2, "--launches must be 1 or more"),
+        (["demo", "--build", "vllm==1", "--night", "tonight"], 2, "tonight"),
+        (
+            ["demo", "--build", "vllm==1", "--cells", "h100", "q"],
+            1,
+            "like h100\nmatrix demo has no",
+        ),
+        (["dema", "--build", "vllm==1"], 1, "did you mean demo"),
+    ],
+)
+def test_a_wrong_plan_is_one_message_and_no_file(
+    options: list[str],
+    code: int,
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["plan", *options, "-o", str(tmp_path / "night.pyz")]) == code
+    shown = capsys.readouterr()
+    assert message in shown.err
+    assert "Traceback" not in shown.err
+    assert shown.out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bundle_that_cannot_be_written_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "nowhere" / "night.pyz"
+    assert main(["plan", "demo", "--build", "vllm==0.32.0", "-o", str(path)]) == 1
+    assert f"cannot write {path}: No such file" in capsys.readouterr().err
+
+
+def test_a_spool_brings_its_night_and_the_night_is_judged(
+    database: str, carried: Path, make_night: NightMaker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for new in (2, 0):
+        assert main(["record", str(carried)]) == 0
+        told = capsys.readouterr().out.splitlines()
+        assert told[0] == f"1 launches in {carried}, {new} new trials"
+        assert [line.partition(":")[0] for line in told[1:]] == ([NIGHT] if new else [])
+    with reading() as session:
+        assert stored_night(session, NIGHT) == make_night()
+    assert main(["verdicts"]) == 0
+    assert "not judged yet" not in capsys.readouterr().err
+
+
+def test_recording_without_judging(
+    database: str, carried: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["record", str(carried), "--no-judge"]) == 0
+    assert main(["verdicts"]) == 0
+    assert "not judged yet" in capsys.readouterr().err
+
+
+def _tar(documents: list[Path], folder: Path) -> None:
+    with tarfile.open(folder / "all.tar.gz", "w:gz") as packed:
+        for path in documents:
+            packed.add(path, path.name)
+
+
+def _zip(documents: list[Path], folder: Path) -> None:
+    with zipfile.ZipFile(folder / "all.zip", "w") as packed:
+        for path in documents:
+            packed.write(path, path.name)
+
+
+def _plain(documents: list[Path], folder: Path) -> None:
+    for path in documents:
+        raw = path.read_bytes()
+        plain = gzip.decompress(raw) if path.suffix == ".gz" else raw
+        (folder / path.name.removesuffix(".gz")).write_bytes(plain)
+
+
+def _xz(documents: list[Path], folder: Path) -> None:
+    _plain(documents, folder)
+    for path in list(folder.iterdir()):
+        path.with_name(f"{path.name}.xz").write_bytes(lzma.compress(path.read_bytes()))
+        path.unlink()
+
+
+@pytest.mark.parametrize("form", [_tar, _zip, _plain, _xz])
+def test_documents_are_read_in_every_form(
+    form: Callable[[list[Path], Path], None],
+    database: str,
+    carried: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = tmp_path / "form"
+    folder.mkdir()
+    form(list(carried.rglob("*.json*")), folder)
+    assert main(["record", str(folder)]) == 0
+    assert f"1 launches in {folder}, 2 new trials" in capsys.readouterr().out
+
+
+def test_every_broken_document_is_told_and_the_others_are_recorded(
+    database: str,
+    carried: Path,
+    make_launch: LaunchMaker,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    broken = {
+        "cut.launch.json.gz": gzip.compress(b"{}" * 1000)[:20],
+        "other.launch.json": b'{"night": 1}',
+        "plan.night.json.xz": b"no xz",
+        "all.tar.gz": b"no tar",
+        "all.zip": b"no zip",
+    }
+    for name, content in broken.items():
+        (carried / name).write_bytes(content)
+    spool.keep(make_launch(night="2026-11-20"), carried)
+    assert main(["record", str(carried)]) == 1
+    shown = capsys.readouterr()
+    assert f"2 launches in {carried}, 2 new trials" in shown.out
+    for name in broken:
+        assert f"not recorded: {carried / name}: " in shown.err
+    assert "belongs to night 2026-11-20, whose plan is not recorded" in shown.err
+    assert "Traceback" not in shown.err
+
+
+def test_a_launch_recorded_while_it_went_on_keeps_each_trial_once(
+    database: str, tmp_path: Path, make_night: NightMaker, make_launch: LaunchMaker
+) -> None:
+    whole = make_launch()
+    sofar = whole.model_copy(update={"trials": whole.trials[:1]})
+    other = make_launch(replicate=1)
+    for number, document in enumerate((sofar, whole, other)):
+        folder = tmp_path / str(number)
+        spool.keep_plan(make_night(), folder)
+        spool.keep(document, folder)
+        assert main(["record", str(folder)]) == 0
+    with reading() as session:
+        trials = trials_of_night(session, NIGHT)
+        launches = launch_keys(session, NIGHT)
+    assert sorted((one.replicate, one.cell) for one in trials) == sorted(
+        (launch.replicate, trial.cell.key) for launch in (whole, other) for trial in launch.trials
+    )
+    assert len(launches) == 3  # two documents of one engine start, and the other launch
