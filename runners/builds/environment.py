@@ -79,7 +79,8 @@ class InstalledEngine:
 
     def __init__(self, python: str, pythonpath: str = "") -> None:
         self.python = python
-        self.environment = {"PYTHONPATH": pythonpath} if pythonpath else {}
+        self.environment = {"PYTHONPATH": pythonpath}
+        """Not ours: an engine sees the same packages whoever asks for it."""
         self._facts: dict[str, dict[str, str]] = {}
 
     def provision(self, spec: BuildSpec, gpu: Gpu) -> Provided:

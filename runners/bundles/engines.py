@@ -1,5 +1,6 @@
 """Engines that are on this host already, each named by the build that it is."""
 
+import os
 import re
 import sys
 from collections.abc import Iterable
@@ -9,6 +10,7 @@ from runners import cards, host
 from runners.builds.environment import InstalledEngine
 from runners.builds.provided import Provided
 from runners.errors import BuildUnavailable
+from runners.home import REPOSITORY
 from schema.cells import Gpu
 from schema.nights import PlannedLaunch
 from schema.trials import BuildSpec
@@ -58,11 +60,17 @@ def _engine(text: str, python: str) -> tuple[str, InstalledEngine]:
         raise ValueError(f"--engine {text}: write BUILD=PLACE, such as vllm==0.25.1=/tmp/engine")
     spec, place = BuildSpec.parse(found[1]), found[2]
     if place is None:
-        return _release(spec), InstalledEngine(python)
+        return _release(spec), InstalledEngine(python, _beside_ours())
     if not Path(place).exists():
         raise ValueError(f"--engine {text}: there is no {place}")
     folder = Path(place).is_dir()
     return _release(spec), InstalledEngine(python, place) if folder else InstalledEngine(place)
+
+
+def _beside_ours() -> str:
+    """PYTHONPATH without the runner's own folder."""
+    path = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return os.pathsep.join(part for part in path if part and Path(part) != REPOSITORY)
 
 
 def _release(spec: BuildSpec) -> str:

@@ -5,24 +5,20 @@ in the spool, no engine is left, and the next call goes on.
 """
 
 import argparse
-import fcntl
 import logging
-import os
-import signal
 import sys
-import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from runners import spool
 from runners.bundles.bundle import read
 from runners.bundles.engines import ProvidedEngines, kinds_here, obstacle
+from runners.bundles.guards import STOP_S, alone, ended_by
 from runners.bundles.remaining import Made, Remaining, longest_s, remaining, spoiled
-from runners.errors import BundleError, Killed, RunnerError
+from runners.errors import Killed, RunnerError
 from runners.home import home
 from runners.launch import Options, launch
 from runners.stopping import terminated_as_exception
@@ -31,8 +27,6 @@ from schema.nights import PlannedLaunch
 log = logging.getLogger("runners")
 
 DONE, FAILED, WRONG, MORE, STOPPED = 0, 1, 2, 3, 130
-STOP_S = 8.0
-"""Before the time is up: an engine that ignores TERM is gone in 5 s."""
 EPILOG = """\
 examples:
   python3 BUNDLE execute --spool out --engine vllm==0.25.1=/tmp/engine
@@ -122,7 +116,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
-        with terminated_as_exception(), _alone(arguments.spool):
+        with terminated_as_exception(), alone(arguments.spool):
             return _execute_in_time(_prepared(arguments, began))
     except (RunnerError, ValueError) as error:
         _say(f"{error}")
@@ -134,6 +128,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _prepared(arguments: argparse.Namespace, began: float) -> Work:
     """Raises before anything starts when an engine is not what it is said to be."""
+    if arguments.attempts < 1:
+        raise ValueError("--attempts must be 1 or more")
     bundle = read(arguments.bundle)
     engines = ProvidedEngines(arguments.engine, arguments.python)
     kinds = kinds_here()
@@ -160,7 +156,7 @@ def _prepared(arguments: argparse.Namespace, began: float) -> Work:
 def _execute_in_time(work: Work) -> int:
     """As _execute; a launch that goes on when the time is up is stopped, its trials are kept."""
     try:
-        with _ended_by(work.until):
+        with ended_by(work.until):
             return _execute(work)
     except Killed:
         if work.until is None or time.monotonic() < work.until - STOP_S:
@@ -216,36 +212,6 @@ def _too_short(work: Work, one: Remaining) -> str | None:
     if expected <= left_s:
         return None
     return f"the next may take {expected:.0f} s, {max(0.0, left_s):.0f} s are left"
-
-
-@contextmanager
-def _ended_by(until: float | None) -> Iterator[None]:
-    """SIGTERM to this process shortly before the time is up."""
-    if until is None:
-        yield
-        return
-    left_s = max(0.0, until - STOP_S - time.monotonic())
-    timer = threading.Timer(left_s, os.kill, (os.getpid(), signal.SIGTERM))
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One execution a spool; raises BundleError while another one goes on."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield
-    except BlockingIOError:
-        raise BundleError(f"another execution goes on in {folder}: wait for it") from None
-    except OSError as error:
-        raise BundleError(f"{folder} cannot be used as spool: {error.strerror}") from error
 
 
 def _say(text: str) -> None:

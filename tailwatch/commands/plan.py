@@ -49,6 +49,13 @@ def register(commands: Commands) -> None:
         help="what to launch; one an engine, or two of one engine: baseline, contender",
     )
     parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="BUNDLE", help="the file to write"
+    )
+    _add_choices(parser)
+
+
+def _add_choices(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "--cells", nargs="+", default=[], metavar="TEXT", help="only cells whose slug contains it"
     )
     parser.add_argument(
@@ -62,9 +69,6 @@ def register(commands: Commands) -> None:
     )
     parser.add_argument(
         "--night", metavar="NAME", help="default: made of today's date and the rest"
-    )
-    parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="BUNDLE", help="the file to write"
     )
 
 

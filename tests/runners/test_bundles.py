@@ -18,6 +18,7 @@ from runners.bundles.engines import ProvidedEngines
 from runners.bundles.execute import main
 from runners.bundles.remaining import LONGER, Made, Remaining, longest_s, remaining, spoiled
 from runners.errors import BundleError
+from runners.home import REPOSITORY
 from schema.cells import Cell
 from schema.matrix import load_matrix
 from schema.nights import Bundle, Night, NightKind, PlannedLaunch
@@ -185,7 +186,10 @@ def test_a_launch_is_expected_to_take_what_the_longest_of_its_family_took(
     assert longest_s(family, []) is None
 
 
-def test_the_place_of_an_engine_is_a_folder_an_interpreter_or_this_one(tmp_path: Path) -> None:
+def test_the_place_of_an_engine_is_a_folder_an_interpreter_or_this_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", f"{REPOSITORY}:/tmp/host")
     interpreter = tmp_path / "python"
     interpreter.touch()
     named = [f"vllm==0.25.1={tmp_path}", f"sglang==0.5.17={interpreter}", "vllm==0.22.1"]
@@ -195,8 +199,8 @@ def test_the_place_of_an_engine_is_a_folder_an_interpreter_or_this_one(tmp_path:
     found = {name: (one.python, one.environment) for name, one in engines._engines.items()}
     assert found == {
         "vllm==0.25.1": ("/usr/bin/python3", {"PYTHONPATH": str(tmp_path)}),
-        "sglang==0.5.17": (str(interpreter), {}),
-        "vllm==0.22.1": ("/usr/bin/python3", {}),
+        "sglang==0.5.17": (str(interpreter), {"PYTHONPATH": ""}),
+        "vllm==0.22.1": ("/usr/bin/python3", {"PYTHONPATH": "/tmp/host"}),
     }
 
 

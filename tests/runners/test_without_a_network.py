@@ -15,7 +15,8 @@ import pytest
 
 from runners import spool
 from runners.bundles.begin import NEEDS
-from runners.bundles.execute import DONE, MORE, STOP_S
+from runners.bundles.execute import DONE, MORE
+from runners.bundles.guards import STOP_S
 from schema.session import reading
 from schema.store.trials import trials_of_night
 from schema.trials import TrialState
