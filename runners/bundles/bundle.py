@@ -22,6 +22,10 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 MAIN = """\
 import sys
 
+if sys.version_info < (3, 11):
+    print("runners: Python 3.11 or newer is needed, not " + sys.version, file=sys.stderr)
+    sys.exit(2)
+
 from runners.bundles.begin import begin
 
 given = sys.argv[1:]
