@@ -38,6 +38,16 @@ def nvml() -> Iterator[bool]:
         pynvml.nvmlShutdown()
 
 
+@contextlib.contextmanager
+def required() -> Iterator[None]:
+    """NVML, initialised inside; raises NVMLError, which says why, where there is none."""
+    pynvml.nvmlInit()
+    try:
+        yield
+    finally:
+        pynvml.nvmlShutdown()
+
+
 def _get(function: Callable[..., T], *arguments: Any) -> T | None:
     try:
         return function(*arguments)
@@ -88,22 +98,18 @@ def processes(uuids: tuple[str, ...]) -> dict[str, list[int]]:
         return found
 
 
-def read(uuids: tuple[str, ...], at_s: float) -> list[Telemetry]:
-    """One reading of each card."""
-    if not uuids:
-        return []
-    with nvml() as there:
-        return [_reading(uuid, at_s) for uuid in uuids] if there else []
+def read(uuid: str, at_s: float, *, slowly: bool = False) -> Telemetry:
+    """One reading of a card; `slowly` also of what hardly ever changes (ECC errors, remapped rows).
 
-
-def _reading(uuid: str, at_s: float) -> Telemetry:
+    Needs NVML to be initialised. Raises NVMLError when the card itself cannot be reached.
+    """
     handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
-    memory = _get(pynvml.nvmlDeviceGetMemoryInfo, handle)
+    memory = _get(pynvml.nvmlDeviceGetMemoryInfo, handle, pynvml.nvmlMemory_v2)
     busy = _get(pynvml.nvmlDeviceGetUtilizationRates, handle)
     power = _get(pynvml.nvmlDeviceGetPowerUsage, handle)
     energy = _get(pynvml.nvmlDeviceGetTotalEnergyConsumption, handle)
-    clock = _get(pynvml.nvmlDeviceGetClockInfo, handle, pynvml.NVML_CLOCK_SM)
     heat = _get(pynvml.nvmlDeviceGetTemperature, handle, pynvml.NVML_TEMPERATURE_GPU)
+    errors = _errors(handle) if slowly else {}
     return Telemetry(
         at_s=at_s,
         device=uuid,
@@ -111,7 +117,29 @@ def _reading(uuid: str, at_s: float) -> Telemetry:
         utilisation=None if busy is None else busy.gpu / 100,
         power_w=None if power is None else power / 1e3,
         energy_j=None if energy is None else energy / 1e3,
-        sm_clock_hz=None if clock is None else clock * 1e6,
+        sm_clock_hz=_clock_hz(handle, pynvml.NVML_CLOCK_SM),
         temperature_c=None if heat is None else float(heat),
         throttle_reasons=_get(pynvml.nvmlDeviceGetCurrentClocksEventReasons, handle),
+        memory_clock_hz=_clock_hz(handle, pynvml.NVML_CLOCK_MEM),
+        **errors,
     )
+
+
+def _clock_hz(handle: Any, kind: int) -> float | None:
+    clock = _get(pynvml.nvmlDeviceGetClockInfo, handle, kind)
+    return None if clock is None else clock * 1e6
+
+
+def _errors(handle: Any) -> dict[str, int | None]:
+    """ECC errors since the driver was loaded, and rows replaced in the card's whole life."""
+    since = pynvml.NVML_VOLATILE_ECC
+    kinds = {
+        "ecc_corrected": pynvml.NVML_MEMORY_ERROR_TYPE_CORRECTED,
+        "ecc_uncorrected": pynvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED,
+    }
+    found = {
+        name: _get(pynvml.nvmlDeviceGetTotalEccErrors, handle, kind, since)
+        for name, kind in kinds.items()
+    }
+    rows = _get(pynvml.nvmlDeviceGetRemappedRows, handle)
+    return found | {"remapped_rows": None if rows is None else int(rows[0]) + int(rows[1])}

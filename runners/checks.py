@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from runners.engines.adapter import Counters
+from runners.engines.adapter import PROBE_PROMPT
+from runners.engines.counters import Counters
 from runners.load.client import Window
 from runners.measures import latencies, percentile
 from runners.workload import Draft
@@ -28,6 +29,9 @@ GPU_MERGED_SHARE = 0.002
 """Events that may share their stamp with the one before: such gaps are distorted."""
 CLOCK_MOVED_S = 0.001
 """By how much the clock of the kernel's stamps may be set or slewed in a window."""
+COUNTED = (("engine_requests", "1"), ("engine_prompt_tokens", "tok"), ("engine_tokens", "tok"))
+PROBE = (1, len(PROBE_PROMPT), 1)
+"""Requests, prompt tokens and answer tokens of asking whether an engine lives."""
 FOREIGN_CPU = 0.25
 """Share of a CPU host's cores that others may use while it is measured."""
 
@@ -38,11 +42,13 @@ class Evidence:
 
     drafts: Sequence[Draft]
     window: Window
-    before: Counters
-    after: Counters
+    engine: Counters
+    """What the engine counted in the window."""
     gpu: Gpu
-    throttle_reasons: int
-    """OR of NVML's clock event reasons that slow a card down; 0 without a GPU."""
+    throttle_reasons: int | None
+    """OR of NVML's clock event reasons that slow a card down; 0 without a GPU, None if untold."""
+    unwatched: str | None
+    """Why the machine was not watched all through the window."""
     foreign_cpu: float | None
     """Share of the cores used by processes that are neither engine nor client."""
     warm: bool
@@ -58,6 +64,7 @@ def check(evidence: Evidence) -> tuple[Check, ...]:
         _tokens(evidence),
         _cache_hits(evidence),
         _warmed_up(evidence),
+        *_counts(evidence),
         *client,
         _throttling(evidence),
         *_agreements(evidence, vouched=vouched),
@@ -73,19 +80,6 @@ def reason(checks: Sequence[Check]) -> str | None:
     """Why a trial is invalid, or None."""
     failed = [f"{c.name}: {c.note}" if c.note else c.name for c in checks if not c.passed]
     return "; ".join(failed) or None
-
-
-def delta(after: float | None, before: float | None) -> float | None:
-    """What a counter gained; None where the engine has no such counter."""
-    return None if after is None else after - (before or 0.0)
-
-
-def mean_since(
-    sums: tuple[float | None, float | None], counts: tuple[float | None, float | None]
-) -> float | None:
-    """Mean of a histogram over a window from its (after, before) sums and counts."""
-    total, number = delta(*sums), delta(*counts)
-    return total / number if total is not None and number else None
 
 
 def _at_most(name: str, observed: float, limit: float, unit: str, what: str) -> Check:
@@ -122,13 +116,45 @@ def _tokens(evidence: Evidence) -> Check:
 
 
 def _cache_hits(evidence: Evidence) -> Check:
-    hits = delta(evidence.after.cached_tokens, evidence.before.cached_tokens) or 0.0
+    hits = evidence.engine.cached_tokens or 0.0
     return _at_most("prefix_cache_hits", hits, 0, "tok", "prompt tokens came from the prefix cache")
 
 
 def _warmed_up(evidence: Evidence) -> Check:
     note = "" if evidence.warm else "no two successive warm-up windows agreed"
     return Check(name="warm", passed=evidence.warm, note=note)
+
+
+def _counts(evidence: Evidence) -> list[Check]:
+    """The engine's own counts of the window against the client's.
+
+    They are equal, except that the engine may have got further with a request that failed, and was
+    then asked for one token more to see whether it lives (`require_answering`).
+    """
+    good = {r.index: r for r in evidence.window.requests if r.error is None}
+    lost = [draft for draft in evidence.drafts if draft.index not in good]
+    more = [len(lost), sum(len(d.prompt) for d in lost), sum(d.output_tokens for d in lost)]
+    if lost:
+        more = [number + probe for number, probe in zip(more, PROBE, strict=True)]
+    ours = [
+        len(good),
+        sum(request.input_tokens for request in good.values()),
+        sum(request.output_tokens for request in good.values()),
+    ]
+    seen = evidence.engine
+    theirs = [seen.requests, seen.prompt_tokens, seen.output_tokens]
+    found = zip(COUNTED, ours, theirs, more, strict=True)
+    return [
+        _count(name, unit, mine, counted, further)
+        for (name, unit), mine, counted, further in found
+        if counted is not None
+    ]
+
+
+def _count(name: str, unit: str, ours: float, theirs: float, more: float) -> Check:
+    what = f"the client counted {ours:g}, the engine {theirs:g}; they differ by"
+    apart = ours - theirs if theirs < ours else max(0.0, theirs - ours - more)
+    return _at_most(name, apart, 0, unit, what)
 
 
 def _client(evidence: Evidence) -> list[Check]:
@@ -155,9 +181,17 @@ def _p99(values: Sequence[float]) -> float:
 
 
 def _throttling(evidence: Evidence) -> Check:
-    bits = evidence.throttle_reasons
-    note = f"the GPU was slowed down, NVML clock event reasons {bits:#x}" if bits else ""
-    return Check(name="throttled", passed=not bits, observed=float(bits), limit=0.0, note=note)
+    """A card that was not watched may have been slow; one that cannot tell is believed."""
+    bits, unwatched = evidence.throttle_reasons, evidence.unwatched
+    note = ""
+    if evidence.gpu is not Gpu.CPU and unwatched is not None:
+        note = f"whether the GPU was slowed down is not known: {unwatched}"
+    elif bits is None:
+        return Check(name="throttled", passed=True, note="the card tells no clock event reasons")
+    elif bits:
+        note = f"the GPU was slowed down, NVML clock event reasons {bits:#x}"
+    seen = None if bits is None else float(bits)
+    return Check(name="throttled", passed=not note, observed=seen, limit=0.0, note=note)
 
 
 def _agreements(evidence: Evidence, *, vouched: bool) -> list[Check]:
@@ -166,14 +200,11 @@ def _agreements(evidence: Evidence, *, vouched: bool) -> list[Check]:
     A client that the kernel vouches for may be above: then the front end took the rest, and users
     wait for it as well. Below the engine's own it is wrong in any case.
     """
-    seen = latencies(evidence.window.requests)
-    before, after = evidence.before, evidence.after
-    ttft = mean_since((after.ttft_sum_s, before.ttft_sum_s), (after.ttft_count, before.ttft_count))
-    itl = mean_since((after.itl_sum_s, before.itl_sum_s), (after.itl_count, before.itl_count))
+    seen, theirs = latencies(evidence.window.requests), evidence.engine
     path = TTFT_PATH_S.get(evidence.gpu, GPU_TTFT_PATH_S)
     return [
-        *_agreement("ttft_agrees", seen.ttft, ttft, path, vouched=vouched),
-        *_agreement("itl_agrees", seen.itl, itl, ITL_PATH_S, vouched=vouched),
+        *_agreement("ttft_agrees", seen.ttft, theirs.ttft_mean_s, path, vouched=vouched),
+        *_agreement("itl_agrees", seen.itl, theirs.itl_mean_s, ITL_PATH_S, vouched=vouched),
     ]
 
 

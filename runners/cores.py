@@ -24,12 +24,18 @@ def split(cores: set[int]) -> tuple[list[int], set[int]]:
 def client_core(gpu: Gpu) -> Iterator[set[int]]:
     """Keep this thread off the engine's cores inside the body. GPU hosts have cores to spare."""
     before = os.sched_getaffinity(0)
-    ours = split(before)[1] if gpu is Gpu.CPU else before
+    ours = split(before)[1] if gpu is Gpu.CPU else before - {for_telemetry(before)} or before
     os.sched_setaffinity(0, ours)
     try:
         yield ours
     finally:
         os.sched_setaffinity(0, before)
+
+
+def for_telemetry(cores: set[int]) -> int:
+    """The core of the process that reads the machine, never one that an engine's compute threads
+    are bound to: a GPU host gives its last, which the client leaves; a CPU host the client's."""
+    return max(cores)
 
 
 def client_processes(gpu: Gpu) -> int:

@@ -44,6 +44,10 @@ class EngineHung(RunnerError):
     """The engine stopped answering while it was measured."""
 
 
+class EngineRestarted(RunnerError):
+    """The engine forgot what it had counted: another process answers in its place."""
+
+
 class ClientDied(RunnerError):
     """A process of the load client ended in the middle of a window."""
 

@@ -9,19 +9,19 @@ import json
 import logging
 import os
 import secrets
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from runners import cards, cores, device, errors, host, quiet
 from runners.builds.provided import Provided, Provisioner, caches
-from runners.engines.adapter import Adapter, Start
+from runners.engines.adapter import Adapter, Start, Told
 from runners.engines.catalogue import ADAPTERS
 from runners.errors import RunnerError
 from runners.load.client import client
-from runners.measuring import Ready, measure_cell
+from runners.measuring import Facts, Ready, measure_cell
 from runners.model_files import model_folder
 from runners.prometheus import parse
 from runners.server import (
@@ -34,7 +34,7 @@ from runners.server import (
     wait_until_ready,
 )
 from runners.story import Story
-from runners.telemetry import Watch
+from runners.telemetry.watch import Watch
 from schema.cells import Gpu
 from schema.nights import PlannedLaunch
 from schema.trials import Artefact, Build, Launch
@@ -128,6 +128,7 @@ def _start(plan: PlannedLaunch, provided: Provided, options: Options, story: Sto
     place.mkdir(parents=True, exist_ok=True)
     return Start(
         family=family,
+        version=plan.build.release,
         python=provided.python,
         model=model_folder(family, options.home / "models"),
         served_name=f"tailwatch-{secrets.token_hex(6)}",
@@ -162,20 +163,15 @@ def _serve(
 ) -> None:
     """Everything that happens while the engine runs."""
     with ExitStack() as stack:
-        ours = stack.enter_context(cores.client_core(start.family.gpu))  # the watch inherits it
-        story.watch = stack.enter_context(Watch(server.keeper.pid, start.cards))
+        apart = cores.for_telemetry(os.sched_getaffinity(0))
+        ours = stack.enter_context(cores.client_core(start.family.gpu))
+        story.watch = stack.enter_context(Watch(server.keeper.pid, start.cards, apart))
         processes = cores.client_processes(start.family.gpu)
         load = stack.enter_context(client(start.port, processes))
         _await_turn(adapter, start, server, turn, options, story)
-        with story.phases("ask"):
-            samples = parse(server.page("/metrics").text)
-            story.effective["client.cores"] = ",".join(map(str, sorted(ours)))
-            memory = adapter.memory(server.log.read_text(errors="replace"), samples)
-        info = stack.enter_context(asked_meanwhile(server, adapter.info_path))
-
-        def settle() -> None:
-            story.effective |= adapter.effective(info.result())
-
+        story.effective["client.cores"] = ",".join(map(str, sorted(ours)))
+        story.effective["telemetry.core"] = str(apart)
+        settle = stack.enter_context(_asked(adapter, start, server, story))
         ready = Ready(
             plan=plan,
             adapter=adapter,
@@ -185,12 +181,31 @@ def _serve(
             watch=story.watch,
             phases=story.phases,
             settle=settle,
-            known=memory | {"startup_s": story.phases.seconds["start"]},
             timeout_s=options.request_timeout_s,
         )
         for cell in plan.cells:
             story.log_tail = server.tail(LOG_LINES)
             story.tell(measure_cell(ready, cell))
+
+
+@contextmanager
+def _asked(
+    adapter: Adapter, start: Start, server: Server, story: Story
+) -> Iterator[Callable[[], Facts]]:
+    """Ask a ready engine for what it says of itself, the slow page beside what the body does."""
+    with story.phases("ask"):
+        samples = parse(server.page("/metrics").text)
+        said = server.log.read_text(errors="replace")
+    with asked_meanwhile(server, adapter.info_path) as info:
+
+        def settle() -> Facts:
+            told = Told(version=start.version, log=said, samples=samples, info=info.result())
+            story.effective |= adapter.effective(told.info)
+            memory = adapter.memory(told)
+            known = {**memory.known, "startup_s": story.phases.seconds["start"]}
+            return Facts(known=known, untold=memory.untold, profile=memory.profile)
+
+        yield settle
 
 
 def _await_turn(

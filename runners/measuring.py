@@ -1,26 +1,44 @@
 """One trial on a ready engine: warm up, measure, check."""
 
 import os
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from runners import checks, measures, telemetry
-from runners.engines.adapter import Adapter, Counters
+from runners import checks, measures
+from runners.engines.adapter import Adapter
+from runners.engines.counters import Counters, gained
 from runners.keeper import descendants
 from runners.load.client import Client, Window
 from runners.phases import Phases
 from runners.prometheus import parse
 from runners.server import Server, require_answering
-from runners.telemetry import Watch
+from runners.telemetry import metrics as telemetry
+from runners.telemetry.processor import busy_seconds, cpu_seconds, used_since
+from runners.telemetry.watch import Span, Watch
 from runners.workload import Draft, draw, warm_up, warm_up_requests
-from schema.cells import Arrival, Cell, Workload
+from schema.cells import Arrival, Cell, Gpu, Workload
 from schema.nights import PlannedLaunch
 from schema.trials import Trial, TrialState
 
 AGREE = 0.15
 """Two successive warm-up windows agree when their throughputs differ by less than this share."""
 MOST_WINDOWS = 12
+COUNTED_WITHIN_S = 1.0
+"""An engine may count a request a moment after its last token left."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What is known of an engine before it is measured."""
+
+    known: Mapping[str, float]
+    """Measurements: memory, start-up."""
+    untold: Mapping[str, str]
+    """Metrics that it does not tell, each with the reason."""
+    profile: Mapping[str, float]
+    """Kept beside the engine's own counters."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +52,8 @@ class Ready:
     served_name: str
     watch: Watch
     phases: Phases
-    settle: Callable[[], None]
-    """Ends what may run beside a warm-up, but not beside a measurement."""
-    known: dict[str, float]
-    """Measurements known from the start: memory, start-up."""
+    settle: Callable[[], Facts]
+    """Ends what may run beside a warm-up, but not beside a measurement, and tells what came out."""
     timeout_s: float
 
 
@@ -45,11 +61,12 @@ class Ready:
 class _Measured:
     """The measured window with the machine around it."""
 
+    facts: Facts
+    warm_up_windows: int
     window: Window
-    before: Counters
-    after: Counters
-    span_s: tuple[float, float]
-    """Of the watch's clock."""
+    engine: Counters
+    """What the engine counted in the window."""
+    machine: Span
     foreign_cpu: float
 
 
@@ -68,10 +85,11 @@ def measure_cell(ready: Ready, cell: Cell) -> Trial:
     ready.server.require_alive()
     drafts = draw(cell.workload, seed=seed, vocabulary=vocabulary)
     started_at = datetime.now(UTC)
-    measured = _measure(ready, cell.workload, drafts)
+    measured = _measure(ready, cell.workload, drafts, windows)
     ready.server.require_alive()
     with ready.phases("check"):
-        return _trial(ready, cell, seed, started_at, drafts, measured, (warm, windows))
+        evidence = _evidence(drafts, measured, cell.family.gpu, warm=warm)
+        return _trial(cell, seed, started_at, evidence, measured)
 
 
 def _warm_up(ready: Ready, cell: Cell, seed: int) -> tuple[int, bool]:
@@ -106,51 +124,53 @@ def _send(ready: Ready, workload: Workload, drafts: Sequence[Draft]) -> Window:
     return window
 
 
-def _measure(ready: Ready, workload: Workload, drafts: Sequence[Draft]) -> _Measured:
+def _measure(
+    ready: Ready, workload: Workload, drafts: Sequence[Draft], warm_up_windows: int
+) -> _Measured:
     with ready.phases("ask"):
-        ready.settle()
-        before = ready.adapter.counters(parse(ready.server.page("/metrics").text))
+        facts, before = ready.settle(), _counters(ready)
     engine = descendants(ready.server.keeper.pid)
-    own = [*engine, os.getpid(), *ready.client.pids]
-    begin, busy, ours = ready.watch.now_s(), telemetry.busy_seconds(), telemetry.cpu_seconds(own)
+    own = [*engine, os.getpid(), *ready.client.pids, ready.watch.process.pid]
+    begin, busy, used = ready.watch.now_s(), busy_seconds(), cpu_seconds(own)
     with ready.phases("measure"):
         window = _send(ready, workload, drafts)
-    end, spent = ready.watch.now_s(), telemetry.busy_seconds() - busy
-    foreign = max(0.0, spent - (telemetry.cpu_seconds(own) - ours)) / (end - begin) / _cores()
+    end, spent = ready.watch.now_s(), busy_seconds() - busy
+    ours = used_since(used, cpu_seconds(own))
+    foreign = max(0.0, spent - ours) / (end - begin) / (os.cpu_count() or 1)
     with ready.phases("ask"):
-        after = ready.adapter.counters(parse(ready.server.page("/metrics").text))
-    return _Measured(
-        window=window, before=before, after=after, span_s=(begin, end), foreign_cpu=foreign
-    )
+        return _Measured(
+            facts=facts,
+            warm_up_windows=warm_up_windows,
+            window=window,
+            engine=_counted(ready, before, window),
+            machine=ready.watch.span(begin, end),
+            foreign_cpu=foreign,
+        )
 
 
-def _cores() -> int:
-    return os.cpu_count() or 1
+def _counters(ready: Ready) -> Counters:
+    return ready.adapter.counters(parse(ready.server.page("/metrics").text))
+
+
+def _counted(ready: Ready, before: Counters, window: Window) -> Counters:
+    """What the engine counted in the window, as soon as it has counted all of it."""
+    good = sum(request.error is None for request in window.requests)
+    deadline = time.monotonic() + COUNTED_WITHIN_S
+    while True:
+        engine = gained(before, _counters(ready))
+        if engine.requests is None or engine.requests >= good or time.monotonic() > deadline:
+            return engine
+        time.sleep(0.05)
 
 
 def _trial(
-    ready: Ready,
-    cell: Cell,
-    seed: int,
-    started_at: datetime,
-    drafts: Sequence[Draft],
-    measured: _Measured,
-    warmed: tuple[bool, int],
+    cell: Cell, seed: int, started_at: datetime, evidence: checks.Evidence, measured: _Measured
 ) -> Trial:
-    evidence = checks.Evidence(
-        drafts=drafts,
-        window=measured.window,
-        before=measured.before,
-        after=measured.after,
-        gpu=cell.family.gpu,
-        throttle_reasons=ready.watch.throttle_reasons(*measured.span_s),
-        foreign_cpu=measured.foreign_cpu,
-        warm=warmed[0],
-    )
     done = checks.check(evidence)
-    known = ready.known | _machine(ready, measured)
-    values, missing = measures.measure(measured.window, cell.workload.limits, known)
     why = checks.reason(done)
+    facts, machine = measured.facts, measured.machine
+    known = {**facts.known, **telemetry.seen(machine)}
+    values, missing = measures.measure(measured.window, cell.workload.limits, known)
     return Trial(
         cell=cell,
         state=TrialState.VALID if why is None else TrialState.INVALID,
@@ -159,39 +179,44 @@ def _trial(
         started_at=started_at,
         duration_s=measured.window.duration_s,
         measurements=values,
-        not_estimable=missing,
+        not_estimable={**missing, **facts.untold, **telemetry.unseen(machine, cell.family.gpu)},
         checks=done,
         requests=measured.window.requests,
-        server=_server(measured) | {"warm_up_windows": float(warmed[1])},
+        server=_server(measured),
     )
 
 
-def _machine(ready: Ready, measured: _Measured) -> dict[str, float]:
-    """Peaks so far on this launch and the energy of the window; absent where not readable."""
-    seen = {
-        "gpu_memory_peak": ready.watch.peak_memory(None),
-        "host_memory_peak": ready.watch.peak_memory("cpu"),
-        "energy_j": ready.watch.energy_j(*measured.span_s),
-    }
-    return {name: value for name, value in seen.items() if value is not None}
+def _evidence(
+    drafts: Sequence[Draft], measured: _Measured, gpu: Gpu, *, warm: bool
+) -> checks.Evidence:
+    return checks.Evidence(
+        drafts=drafts,
+        window=measured.window,
+        engine=measured.engine,
+        gpu=gpu,
+        throttle_reasons=measured.machine.throttle_reasons,
+        unwatched=measured.machine.lost,
+        foreign_cpu=measured.foreign_cpu,
+        warm=warm,
+    )
 
 
 def _server(measured: _Measured) -> dict[str, float]:
-    """The engine's own counters over the window."""
-    before, after = measured.before, measured.after
-    ttft = checks.mean_since(
-        (after.ttft_sum_s, before.ttft_sum_s), (after.ttft_count, before.ttft_count)
-    )
-    itl = checks.mean_since(
-        (after.itl_sum_s, before.itl_sum_s), (after.itl_count, before.itl_count)
-    )
+    """The engine's own account of the window, and who used the processor."""
+    engine = measured.engine
     found = {
-        "ttft_mean_s": ttft,
-        "itl_mean_s": itl,
-        "preemptions": checks.delta(after.preemptions, before.preemptions),
-        "cached_tokens": checks.delta(after.cached_tokens, before.cached_tokens),
-        "output_tokens": checks.delta(after.output_tokens, before.output_tokens),
+        "ttft_mean_s": engine.ttft_mean_s,
+        "itl_mean_s": engine.itl_mean_s,
+        "e2e_mean_s": engine.e2e_mean_s,
+        "queue_mean_s": engine.queue_mean_s,
+        "requests": engine.requests,
+        "prompt_tokens": engine.prompt_tokens,
+        "output_tokens": engine.output_tokens,
+        "cached_tokens": engine.cached_tokens,
+        "preemptions": engine.preemptions,
+        "warm_up_windows": float(measured.warm_up_windows),
         "foreign_cpu": measured.foreign_cpu,
         "client_cpu_s": measured.window.cpu_s,
     }
-    return {name: value for name, value in found.items() if value is not None}
+    told = {name: value for name, value in found.items() if value is not None}
+    return {**told, **measured.facts.profile}

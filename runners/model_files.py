@@ -1,10 +1,11 @@
-"""Model folders: a config.json of the true shape is all that dummy weights need."""
+"""Model folders: a config.json of the true shape is all that dummy weights need, but for SGLang,
+which cannot answer without a tokenizer."""
 
 import json
 from pathlib import Path
 
 from runners.errors import UnsupportedCell
-from schema.cells import Family, Precision
+from schema.cells import Engine, Family, Precision
 from schema.models import Model, Weights
 
 MIXTRAL, LLAMA = "MixtralForCausalLM", "LlamaForCausalLM"
@@ -28,7 +29,30 @@ def model_folder(family: Family, folder: Path) -> Path:
     place = folder / family.key
     place.mkdir(parents=True, exist_ok=True)
     (place / "config.json").write_text(json.dumps(hugging_face_config(family), indent=1))
+    if family.engine is Engine.SGLANG:  # vLLM serves token ids without one
+        for name, content in tokenizer_files(family.model.vocabulary).items():
+            (place / name).write_text(json.dumps(content))
     return place
+
+
+def tokenizer_files(vocabulary: int) -> dict[str, object]:
+    """A made-up tokenizer: every token id has a text of its own, `t17`, so none is swallowed."""
+    words = {f"t{number}": number for number in range(vocabulary)}
+    return {
+        "tokenizer.json": {
+            "version": "1.0",
+            "added_tokens": [],
+            "normalizer": None,
+            "pre_tokenizer": {"type": "WhitespaceSplit"},
+            "post_processor": None,
+            "decoder": None,
+            "model": {"type": "WordLevel", "vocab": words, "unk_token": "t0"},
+        },
+        "tokenizer_config.json": {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "clean_up_tokenization_spaces": False,
+        },
+    }
 
 
 def hugging_face_config(family: Family) -> dict[str, object]:

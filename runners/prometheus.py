@@ -27,6 +27,12 @@ def parse(page: str) -> dict[str, float]:
     return samples
 
 
+def each(samples: Samples, name: str) -> list[float]:
+    """The value of every label set of a sample; its one value where it has no labels."""
+    labelled = [value for line, value in samples.items() if line.startswith(name + "{")]
+    return labelled or [samples[name]] if name in samples else []
+
+
 def label(samples: Samples, name: str, key: str) -> str | None:
     """The value of one label of a sample, such as `kv_cache_size_tokens` of a config info."""
     for line in samples:

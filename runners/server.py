@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 
 from runners import keeper as keeper_program
-from runners.engines.adapter import Adapter
+from runners.engines.adapter import PROBE_PROMPT, Adapter
 from runners.errors import EngineDied, EngineHung, EngineNotReady, ForeignServer, PortBusy
 from runners.keeper import TERM_GRACE_S
 
@@ -212,7 +212,8 @@ def require_answering(server: Server, served_name: str, within_s: float = 10.0) 
 
 
 def _ask_for_one_token(server: Server, served_name: str, *, timeout_s: float) -> httpx.Response:
-    body = {"model": served_name, "prompt": [11, 12, 13], "max_tokens": 1, "temperature": 0}
+    prompt = list(PROBE_PROMPT)
+    body = {"model": served_name, "prompt": prompt, "max_tokens": 1, "temperature": 0}
     return server.http.post("/v1/completions", json=body, timeout=timeout_s)
 
 

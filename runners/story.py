@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from runners.errors import RunnerError
 from runners.measuring import failed
 from runners.phases import Phases
-from runners.telemetry import Watch
+from runners.telemetry.watch import Watch
 from schema.nights import PlannedLaunch
 from schema.trials import Build, Host, Launch, Trial
 

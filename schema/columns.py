@@ -64,6 +64,11 @@ def one_of(column: str, words: type[StrEnum]) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({known})", name=column)
 
 
+def finite(column: str) -> CheckConstraint:
+    """Refuses the infinities, and NaN: Postgres orders it above infinity."""
+    return CheckConstraint(f"{column} > '-Infinity' AND {column} < 'Infinity'", name="finite")
+
+
 class Base(DeclarativeBase):
     """What all tables share."""
 

@@ -79,6 +79,7 @@ _ALL = [
     _lower("host_memory_peak", "B", "highest resident memory of the engine's processes"),
     _lower("weight_memory", "B", "memory of the weights on one device"),
     _higher("kv_cache_capacity", "tok", "tokens the KV cache holds"),
+    _higher("kv_cache_memory", "B", "memory of the KV cache on one device", judged=False),
     _lower("graph_memory", "B", "memory of captured graphs on one device"),
     _higher("throughput_per_gpu_gb", "tok/s/GB", "output_throughput per GB of peak GPU memory"),
     _lower("energy_per_token", "J/tok", "energy of all cards per answer token"),

@@ -6,11 +6,12 @@ from sqlalchemy import CheckConstraint, ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
 from schema.cells import Engine, Gpu, Precision
-from schema.columns import Base, Big, Day, Json, Key, Recorded, one_of
+from schema.columns import Base, Big, Day, Json, Key, Recorded, finite, one_of
 from schema.judgements import Verdict
 from schema.nights import NightKind
 from schema.trials import Arm, Artefact, TrialState
 
+COUNTS = "replicate >= 0 AND attempt >= 1"
 TABLES = Base.metadata  # filled by the classes below
 
 
@@ -96,10 +97,7 @@ class LaunchRow(Base):
     """One engine start. Its row is there exactly when all of its trials are."""
 
     __tablename__ = "launches"
-    __table_args__ = (
-        one_of("arm", Arm),
-        CheckConstraint("replicate >= 0 AND attempt >= 1", name="counts"),
-    )
+    __table_args__ = (one_of("arm", Arm), CheckConstraint(COUNTS, name="counts"))
 
     key: Mapped[Key]
     night: Mapped[str] = mapped_column(ForeignKey("nights.name"), index=True)
@@ -144,8 +142,7 @@ class MeasurementRow(Base):
     """One value in the metric's base unit."""
 
     __tablename__ = "measurements"
-    # Postgres orders NaN above infinity, so this refuses all three
-    __table_args__ = (CheckConstraint("value > '-Infinity' AND value < 'Infinity'", name="finite"),)
+    __table_args__ = (finite("value"),)
 
     trial: Mapped[str] = mapped_column(ForeignKey("trials.key"), primary_key=True)
     metric: Mapped[Key]
@@ -184,6 +181,10 @@ class TelemetryRow(Base):
     sm_clock_hz: Mapped[float | None]
     temperature_c: Mapped[float | None]
     throttle_reasons: Mapped[Big | None]
+    memory_clock_hz: Mapped[float | None]
+    ecc_corrected: Mapped[Big | None]
+    ecc_uncorrected: Mapped[Big | None]
+    remapped_rows: Mapped[Big | None]
 
 
 class ComparisonRow(Base):

@@ -166,6 +166,13 @@ class Telemetry(Word):
     sm_clock_hz: float | None = None
     temperature_c: float | None = None
     throttle_reasons: int | None = None
+    """NVML's clock event reasons, bits."""
+    memory_clock_hz: float | None = None
+    ecc_corrected: int | None = None
+    """Since the driver was loaded. This and what follows is read at the begin and the end only."""
+    ecc_uncorrected: int | None = None
+    remapped_rows: int | None = None
+    """Rows of memory that the card has replaced by spare ones in its life."""
 
 
 class Trial(Word):

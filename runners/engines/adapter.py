@@ -5,8 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from runners.engines.counters import Counters
 from runners.prometheus import Samples
 from schema.cells import Engine, Family
+
+PROBE_PROMPT = (11, 12, 13)
+"""Token ids of the request that asks whether an engine generates."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,6 +18,8 @@ class Start:
     """Everything that decides one engine's command line and environment."""
 
     family: Family
+    version: str
+    """Release of the engine: flags were renamed."""
     python: str
     """Interpreter of the environment that holds the engine."""
     model: Path
@@ -32,17 +38,32 @@ class Start:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Counters:
-    """The engine's own account since it started. None where an engine has no such counter."""
+class Told:
+    """What a ready engine says of itself."""
 
-    cached_tokens: float | None
-    """Prompt tokens served from the prefix cache."""
-    preemptions: float | None
-    output_tokens: float | None
-    ttft_sum_s: float | None
-    ttft_count: float | None
-    itl_sum_s: float | None
-    itl_count: float | None
+    version: str
+    log: str
+    """From its start until now."""
+    samples: Samples
+    """Its Prometheus page."""
+    info: Mapping[str, object]
+    """What `info_path` answered; empty where its version has no such page."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memory:
+    """An engine's memory taken apart. A value is in exactly one of `known` and `untold`."""
+
+    known: Mapping[str, float]
+    """weight_memory, kv_cache_memory, graph_memory [B a device] and kv_cache_capacity [tok]."""
+    untold: Mapping[str, str]
+    """Those that are missing, each with what was looked for."""
+    profile: Mapping[str, float]
+    """What the engine's own profiling found [B], by `field@wording`: the words changed their
+    meaning between versions, so that values of two wordings are no series."""
+
+
+MEMORY = ("weight_memory", "kv_cache_memory", "kv_cache_capacity", "graph_memory")
 
 
 class Adapter(Protocol):
@@ -66,8 +87,8 @@ class Adapter(Protocol):
         """Read from the Prometheus page."""
         ...
 
-    def memory(self, log: str, samples: Samples) -> dict[str, float]:
-        """weight_memory, graph_memory [B] and kv_cache_capacity [tok]; absent when not said."""
+    def memory(self, told: Told) -> Memory:
+        """Its memory taken apart, as this version tells it."""
         ...
 
     def effective(self, info: Mapping[str, object]) -> dict[str, str]:

@@ -1,15 +1,40 @@
-"""SGLang on CUDA, from its documented flags (0.5.11 to 0.5.23)."""
+"""SGLang on CUDA. Flags, paths and names were read in the sources of 0.5.11 to 0.5.23."""
 
-import re
 from collections.abc import Mapping
 
-from runners.engines.adapter import Counters, Start
+from packaging.version import Version
+
+from runners.engines import counters, sglang_memory
+from runners.engines.adapter import Memory, Start, Told
+from runners.engines.counters import Counters
 from runners.errors import UnsupportedCell
 from runners.prometheus import Samples
 from schema.cells import Engine, Gpu, KvCacheDtype, Precision
 from schema.models import Weights
 
-GIB = 2**30  # SGLang prints "GB" and means GiB
+COUNTED = {
+    "requests": "sglang:num_requests_total",
+    "prompt_tokens": "sglang:prompt_tokens_total",
+    "output_tokens": "sglang:generation_tokens_total",
+    "cached_tokens": "sglang:cached_tokens_total",
+    "preemptions": "sglang:num_retracted_requests_total",
+    "ttft": "sglang:time_to_first_token_seconds",
+    "itl": "sglang:inter_token_latency_seconds",
+    "e2e": "sglang:e2e_request_latency_seconds",
+    "queue": "sglang:queue_time_seconds",
+}
+"""Its names, the same from 0.5.11 to 0.5.23. Requests and tokens are counted when a request ends;
+a counter appears with its first use, so that one without hits is absent."""
+
+_NO_PREFILL_GRAPHS = ("--cuda-graph-backend-prefill", "disabled")
+_NO_DECODE_GRAPHS = ("--cuda-graph-backend-decode", "disabled")
+RENAMED_IN = Version("0.5.14")
+RENAMED: dict[str, tuple[str, ...]] = {
+    "disable-piecewise-cuda-graph": _NO_PREFILL_GRAPHS,
+    "disable-cuda-graph": (*_NO_DECODE_GRAPHS, *_NO_PREFILL_GRAPHS),
+}
+"""Settings of a cell by the name they had first, as later versions call them. 0.5.23 has lost the
+old names, and a cell must be one cell for all."""
 
 
 class Sglang:
@@ -35,7 +60,9 @@ class Sglang:
         if family.expert_parallel > 1:
             command += ["--ep-size", str(family.expert_parallel)]
         if family.model.weights is Weights.DUMMY:
-            command += ["--load-format", "dummy", "--skip-tokenizer-init"]
+            # with --skip-tokenizer-init its /v1/completions fails for want of a text: the folder
+            # of a dummy model has a made-up tokenizer
+            command += ["--load-format", "dummy"]
         elif family.precision is Precision.FP8:
             command += ["--quantization", "fp8"]
         if family.kv_cache_dtype is KvCacheDtype.FP8:
@@ -44,9 +71,7 @@ class Sglang:
             command += ["--max-total-tokens", str(_kv_tokens(start))]
         else:
             command += ["--mem-fraction-static", "0.88"]
-        for flag, value in family.settings:
-            command += [f"--{flag}"] if value is None else [f"--{flag}", value]
-        return command + list(start.flags)
+        return command + _settings(start) + list(start.flags)
 
     def environment(self, start: Start) -> dict[str, str]:
         return {
@@ -58,41 +83,32 @@ class Sglang:
         }
 
     def counters(self, samples: Samples) -> Counters:
-        get = samples.get
-        return Counters(
-            cached_tokens=get("sglang:cached_tokens_total"),
-            preemptions=get("sglang:num_retracted_requests_total"),
-            output_tokens=get("sglang:generation_tokens_total"),
-            ttft_sum_s=get("sglang:time_to_first_token_seconds_sum"),
-            ttft_count=get("sglang:time_to_first_token_seconds_count"),
-            itl_sum_s=get("sglang:inter_token_latency_seconds_sum"),
-            itl_count=get("sglang:inter_token_latency_seconds_count"),
-        )
+        return counters.read(samples, COUNTED)
 
-    def memory(self, log: str, samples: Samples) -> dict[str, float]:
-        del samples  # the gauges came later than the log lines
-        found: dict[str, float] = {}
-        weights = re.search(r"Load weight end\..*?mem usage=([\d.]+) GB", log)
-        if weights:
-            found["weight_memory"] = float(weights[1]) * GIB
-        graphs = re.findall(r"Capture .*?graph end\..*?mem usage=([\d.]+) GB", log, re.IGNORECASE)
-        if graphs:
-            found["graph_memory"] = sum(float(size) for size in graphs) * GIB
-        tokens = re.search(r"max_total_num_tokens=(\d+)", log)
-        if tokens:
-            found["kv_cache_capacity"] = float(tokens[1])
-        return found
+    def memory(self, told: Told) -> Memory:
+        return sglang_memory.memory(told)
 
     def effective(self, info: Mapping[str, object]) -> dict[str, str]:
-        return {key: str(info[key]) for key in _EFFECTIVE if key in info}
+        return {key: str(info[key]) for key in EFFECTIVE if key in info}
 
 
-_EFFECTIVE = (
+EFFECTIVE = (
     *("version", "dtype", "quantization", "kv_cache_dtype", "tp_size", "ep_size"),
     *("context_length", "max_total_tokens", "max_running_requests", "chunked_prefill_size"),
     *("attention_backend", "sampling_backend", "disable_radix_cache", "random_seed"),
     *("mem_fraction_static", "disable_cuda_graph", "schedule_policy"),
 )
+
+
+def _settings(start: Start) -> list[str]:
+    """The cell's own settings, as this version calls them."""
+    found: list[str] = []
+    for flag, value in start.family.settings:
+        if flag in RENAMED and Version(start.version) >= RENAMED_IN:
+            found += RENAMED[flag]
+        else:
+            found += [f"--{flag}"] if value is None else [f"--{flag}", value]
+    return found
 
 
 def _kv_tokens(start: Start) -> int:

@@ -1,10 +1,11 @@
 """vLLM on CPU and CUDA from one code path."""
 
-import re
 from collections.abc import Mapping
 
-from runners.engines.adapter import Counters, Start
-from runners.prometheus import Samples, label
+from runners.engines import counters, vllm_memory
+from runners.engines.adapter import Memory, Start, Told
+from runners.engines.counters import Counters
+from runners.prometheus import Samples
 from schema.cells import Engine, Family, Gpu, KvCacheDtype, Precision
 from schema.models import Weights
 
@@ -18,6 +19,19 @@ _API_SERVER = (
 
 # `fp8` on a bf16 checkpoint is refused from 0.31 on; this name is accepted from 0.20 on.
 _ONLINE_FP8 = "fp8_per_tensor"
+
+COUNTED = {
+    "requests": "vllm:request_success_total",
+    "prompt_tokens": "vllm:prompt_tokens_total",
+    "output_tokens": "vllm:generation_tokens_total",
+    "cached_tokens": "vllm:prefix_cache_hits_total",
+    "preemptions": "vllm:num_preemptions_total",
+    "ttft": "vllm:time_to_first_token_seconds",
+    "itl": "vllm:inter_token_latency_seconds",
+    "e2e": "vllm:e2e_request_latency_seconds",
+    "queue": "vllm:request_queue_time_seconds",
+}
+"""Its names, the same from 0.20 to 0.33; one label set an engine and a reason to finish."""
 
 
 class Vllm:
@@ -69,32 +83,10 @@ class Vllm:
         return variables
 
     def counters(self, samples: Samples) -> Counters:
-        get = samples.get
-        return Counters(
-            cached_tokens=get("vllm:prefix_cache_hits_total"),
-            preemptions=get("vllm:num_preemptions_total"),
-            output_tokens=get("vllm:generation_tokens_total"),
-            ttft_sum_s=get("vllm:time_to_first_token_seconds_sum"),
-            ttft_count=get("vllm:time_to_first_token_seconds_count"),
-            itl_sum_s=get("vllm:inter_token_latency_seconds_sum"),
-            itl_count=get("vllm:inter_token_latency_seconds_count"),
-        )
+        return counters.read(samples, COUNTED)
 
-    def memory(self, log: str, samples: Samples) -> dict[str, float]:
-        found: dict[str, float] = {}
-        weights = re.search(r"Model loading took ([\d.]+) GiB(?: memory)? and ([\d.]+) sec", log)
-        if weights:
-            found["weight_memory"] = float(weights[1]) * GIB
-        graphs = re.search(r"Graph capturing finished in \d+ secs, took ([\d.]+) GiB", log)
-        if graphs:
-            found["graph_memory"] = float(graphs[1]) * GIB
-        tokens = label(samples, "vllm:cache_config_info", "kv_cache_size_tokens")
-        line = re.search(r"KV cache size: ([\d,]+) tokens", log)
-        if tokens and tokens.isdigit():
-            found["kv_cache_capacity"] = float(tokens)
-        elif line:
-            found["kv_cache_capacity"] = float(line[1].replace(",", ""))
-        return found
+    def memory(self, told: Told) -> Memory:
+        return vllm_memory.memory(told)
 
     def effective(self, info: Mapping[str, object]) -> dict[str, str]:
         """Flattened model, cache, parallel and scheduler configuration; absent before 0.2x."""

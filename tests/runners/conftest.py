@@ -1,6 +1,7 @@
 """A fake engine behind the real protocol: keeper, locks, readiness, client, checks and spool."""
 
 import gc
+import os
 import shlex
 import subprocess
 import sys
@@ -14,15 +15,16 @@ from typing import Any, TypeAlias
 import httpx
 import pytest
 
-from runners import checks, device, measuring, server
+from runners import cards, checks, device, measuring, server
 from runners.builds.environment import InstalledEngine
 from runners.launch import Options, launch
 from runners.server import free_port
 from schema.cells import Arrival, Cell, Engine, Family, Gpu, Lengths, Precision, Workload
 from schema.models import Model, Weights
 from schema.nights import PlannedLaunch
-from schema.trials import Arm, BuildSpec, Launch
+from schema.trials import Arm, BuildSpec, Card, Launch
 
+FAKE_NVML = Path(__file__).with_name("fake_nvml")
 FAKE = Path(__file__).with_name("fake_engine.py")
 BUILD = "vllm==0.32.0"
 
@@ -184,6 +186,8 @@ def run_launch(
     monkeypatch.setattr(checks, "MERGED_SHARE", {Gpu.CPU: 1.0})
     monkeypatch.setattr(checks, "TTFT_PATH_S", {Gpu.CPU: 10.0})
     monkeypatch.setattr(checks, "ITL_PATH_S", 10.0)
+    for limit in ("GPU_LAG_S", "GPU_MERGED_SHARE", "GPU_TTFT_PATH_S"):
+        monkeypatch.setattr(checks, limit, 10.0)
     monkeypatch.setattr(measuring, "AGREE", 0.9)
 
     def run(
@@ -194,6 +198,20 @@ def run_launch(
         return launch(plan or make_plan(), InstalledEngine(interpreter(**behaviour)), chosen)
 
     return run
+
+
+@pytest.fixture
+def two_cards(monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
+    """A host with two H100s, of which processes that it starts read made-up NVML; their UUIDs."""
+    found = tuple(
+        Card(uuid=uuid, name="NVIDIA H100 80GB HBM3", memory_bytes=85_520_809_984)
+        for uuid in ("GPU-1", "GPU-2")
+    )
+    path = os.pathsep.join([str(FAKE_NVML), os.environ.get("PYTHONPATH", "")])
+    monkeypatch.setenv("PYTHONPATH", path.rstrip(os.pathsep))
+    monkeypatch.setattr(cards, "describe", lambda: (found, "580.95", "13.0"))
+    monkeypatch.setattr(cards, "processes", lambda *_: {})
+    return tuple(card.uuid for card in found)
 
 
 @pytest.fixture

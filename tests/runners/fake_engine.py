@@ -1,8 +1,10 @@
-"""A stand-in for an engine's interpreter that speaks what vLLM's API server speaks.
+"""A stand-in for an engine's interpreter that speaks what an engine's server speaks.
 
     python fake_engine.py -c CODE --port 8000 --served-model-name NAME ...
+    python fake_engine.py -m sglang.launch_server --port 8000 --served-model-name NAME ...
 
-CODE that reads distributions gets a description of vLLM 0.32.0; any other CODE is the API server.
+CODE that reads distributions gets a description of vLLM 0.32.0 or SGLang 0.5.17; any other CODE is
+vLLM's API server. SGLang's pages, names and log lines are those that 0.5.17 was seen with.
 Tokens come at fixed times, and /metrics tells when they really left, by this process's own clock.
 FAKE_* variables make it behave badly; see Behaviour.
 """
@@ -27,6 +29,16 @@ LOG = """\
 Model loading took 1.5 GiB memory and 0.1 seconds
 GPU KV cache size: 4,096 tokens
 Graph capturing finished in 1 secs, took 0.25 GiB"""
+SGLANG_LOG = """\
+[2026-11-22 05:38:42] Load weight end. elapsed=8.19 s, type=MixtralForCausalLM, avail mem=70 GB, \
+mem usage=1.50 GB.
+[2026-11-22 05:38:43] KV Cache is allocated. dtype: torch.bfloat16, #tokens: 4096, \
+K size: 0.25 GB, V size: 0.25 GB
+[2026-11-22 05:40:06] Capture target decode CUDA graph end. elapsed=83.48 s, mem usage=0.25 GB, \
+avail mem=12.52 GB.
+[2026-11-22 05:40:06] max_total_num_tokens=4096, chunked_prefill_size=8192, context_len=2048
+[2026-11-22 05:40:06] The server is fired up and ready to roll!"""
+SGLANG_SAYS = {"version": "0.5.17", "dtype": "bfloat16", "tp_size": 1, "disable_radix_cache": True}
 OPTIONS = {"dtype": "torch.bfloat16", "max_model_len": 2048, "enforce_eager": True, "seed": 0}
 
 
@@ -50,6 +62,8 @@ class Behaviour:
     grandchild: float = 0
     """Start a process in a session of its own that ignores SIGTERM."""
     other_name: float = 0
+    forget_after: float = 0
+    """From this streamed request on, everything counted before is forgotten."""
     cache_hits: float = 0
     """Prompt tokens of each request that come from the prefix cache."""
     missing_tokens: float = 0
@@ -69,12 +83,17 @@ class Behaviour:
 class Engine:
     """Answers requests and keeps the counters that /metrics shows."""
 
-    def __init__(self, name: str, behaviour: Behaviour) -> None:
-        self.name, self.behaviour = name, behaviour
-        self.streamed = self.in_flight = self.most_in_flight = self.tokens = self.cached = 0
-        self.ttft_sum = self.itl_sum = 0.0
-        self.ttft_count = self.itl_count = 0
+    def __init__(self, name: str, behaviour: Behaviour, *, sglang: bool = False) -> None:
+        self.name, self.behaviour, self.sglang = name, behaviour, sglang
         self.arrivals: list[float] = []
+        self.streamed = self.in_flight = self.most_in_flight = 0
+        self.forget()
+
+    def forget(self) -> None:
+        """All counters of /metrics begin at 0."""
+        self.tokens = self.cached = self.requests = self.prompts = 0
+        self.ttft_sum = self.itl_sum = self.e2e_sum = 0.0
+        self.ttft_count = self.itl_count = 0
 
     @property
     def hangs(self) -> bool:
@@ -98,7 +117,7 @@ class Engine:
             "/health": lambda: "",
             "/v1/models": lambda: {"object": "list", "data": [{"id": self.name}]},
             "/metrics": self.metrics,
-            "/server_info?config_format=json": self.info,
+            "/server_info" if self.sglang else "/server_info?config_format=json": self.info,
             "/fake": lambda: {"arrivals": self.arrivals, "most_in_flight": self.most_in_flight},
         }
         if path.startswith("/server_info"):
@@ -119,6 +138,8 @@ class Engine:
             return
         self.arrivals.append(time.monotonic())
         self.streamed += 1
+        if self.streamed == self.behaviour.forget_after:
+            self.forget()
         every = self.behaviour.error_every
         if every and self.streamed % every == 0:
             await reply(writer, 500, {"error": {"message": "EngineCore encountered an issue"}})
@@ -150,6 +171,8 @@ class Engine:
             await self.event(writer, {"choices": [{"index": 0, "text": "a"}], "usage": usage})
             if fake.error_in_stream:
                 await self.event(writer, {"error": {"message": "out of pages", "code": 500}})
+        self.requests, self.prompts = self.requests + 1, self.prompts + len(body["prompt"])
+        self.e2e_sum += last - began
         await self.event(writer, {"choices": [], "usage": usage})
         writer.write(_chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n")
         await writer.drain()
@@ -183,19 +206,44 @@ class Engine:
 
     def metrics(self) -> str:
         values = {
-            "prefix_cache_hits_total": self.cached,
             "num_preemptions_total": 0,
+            "prompt_tokens_total": self.prompts,
             "generation_tokens_total": self.tokens,
             "time_to_first_token_seconds_sum": self.ttft_sum,
             "time_to_first_token_seconds_count": self.ttft_count,
             "inter_token_latency_seconds_sum": self.itl_sum,
             "inter_token_latency_seconds_count": self.itl_count,
+            "e2e_request_latency_seconds_sum": self.e2e_sum,
+            "e2e_request_latency_seconds_count": self.requests,
         }
-        lines = [f'vllm:{name}{{engine="0"}} {value!r}' for name, value in values.items()]
+        own = self.sglangs() if self.sglang else self.vllms()
+        prefix, labels = (
+            ("sglang", 'is_streaming="true"') if self.sglang else ("vllm", 'engine="0"')
+        )
+        lines = [f"{prefix}:{name}{{{labels}}} {value!r}" for name, value in values.items()]
+        return "\n".join([*lines, *own, ""])
+
+    def vllms(self) -> list[str]:
+        """Lines that only vLLM has."""
         cache = f'{{block_size="16",kv_cache_size_tokens="{KV_TOKENS}"}}'
-        return "\n".join([*lines, f"vllm:cache_config_info{cache} 1.0", ""])
+        return [
+            f"vllm:prefix_cache_hits_total {self.cached}",
+            f'vllm:request_success_total{{finished_reason="stop"}} {self.requests // 2}',
+            f'vllm:request_success_total{{finished_reason="length"}} {-(-self.requests // 2)}',
+            f"vllm:cache_config_info{cache} 1.0",
+        ]
+
+    def sglangs(self) -> list[str]:
+        """Lines that only SGLang has; a counter with a label appears when it is first used."""
+        cached = f'sglang:cached_tokens_total{{cache_source="device"}} {self.cached}'
+        return [
+            f'sglang:num_requests_total{{is_streaming="true"}} {self.requests}',
+            *([cached] if self.cached else []),
+        ]
 
     def info(self) -> Json:
+        if self.sglang:
+            return {**SGLANG_SAYS, "internal_states": [{"memory_usage": {"weight": 1.5}}]}
         return {"vllm_config": {"model_config": OPTIONS, "cache_config": {"block_size": 16}}}
 
 
@@ -224,16 +272,18 @@ def _option(arguments: list[str], name: str) -> str:
 async def run(arguments: list[str], behaviour: Behaviour) -> None:
     """Serve until the end."""
     asked = _option(arguments, "--served-model-name")
-    engine = Engine("somebody-else" if behaviour.other_name else asked, behaviour)
+    sglang = "sglang.launch_server" in arguments
+    engine = Engine("somebody-else" if behaviour.other_name else asked, behaviour, sglang=sglang)
     port = int(_option(arguments, "--port"))
     server = await asyncio.start_server(engine.serve, "127.0.0.1", port, limit=2**20)
-    print(LOG, flush=True)
+    print(SGLANG_LOG if sglang else LOG, flush=True)
     await server.serve_forever()
 
 
 def main(arguments: list[str]) -> int:
     if any("importlib.metadata" in argument for argument in arguments):
-        print(json.dumps({"version": "0.32.0", "source_commit": "abc", "digest": "sha256:fake"}))
+        version = "0.5.17" if "sglang" in arguments else "0.32.0"
+        print(json.dumps({"version": version, "source_commit": "abc", "digest": "sha256:fake"}))
         return 0
     behaviour = Behaviour.read()
     signal.alarm(LONGEST_LIFE_S)

@@ -193,6 +193,7 @@ def test_an_installed_engine_must_be_the_asked_one(interpreter: Callable[..., st
 def image_start(cell: Cell, **changes: Any) -> Start:
     usual: dict[str, Any] = {
         "family": cell.family,
+        "version": "0.32.0",
         "python": "python3",
         "model": Path("/models/it"),
         "served_name": "tailwatch-1",

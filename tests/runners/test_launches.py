@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-from runners import device, measuring, telemetry
+from runners import device, measuring
 from runners.builds.environment import EnvironmentProvisioner
 from runners.device import lock_path, open_lock
 from runners.keeper import TERM_GRACE_S, descendants
 from runners.launch import Options, launch, may_pass
 from runners.measures import latencies
 from runners.server import free_port
+from runners.telemetry.watch import Watch
 from schema.cells import Arrival, Cell, Engine, Gpu
 from schema.nights import PlannedLaunch
 from schema.trials import Launch, TrialState
@@ -317,13 +318,13 @@ def test_a_build_variant_changes_the_command(run_launch: Launcher, make_plan: Pl
 def test_engines_see_no_secrets(run_launch: Launcher, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-secret")
     seen: list[bytes] = []
-    read = telemetry.resident_bytes
 
-    def look(pids: list[int]) -> int:
+    def look(keeper: int) -> list[int]:
+        pids = descendants(keeper)
         seen.extend(Path(f"/proc/{pid}/environ").read_bytes() for pid in pids)
-        return read(pids)
+        return pids
 
-    monkeypatch.setattr(telemetry, "resident_bytes", look)
+    monkeypatch.setattr(measuring, "descendants", look)
     document = run_launch()
     assert seen
     assert not any(b"xoxb-secret" in one for one in seen)
@@ -335,9 +336,9 @@ def test_the_engine_of_a_dead_keeper_is_swept_by_the_next_launch(
     engine_processes: EngineProcesses,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    real = telemetry.Watch.__enter__
+    real = Watch.__enter__
 
-    def enter_and_kill_the_keeper(watch: telemetry.Watch) -> telemetry.Watch:
+    def enter_and_kill_the_keeper(watch: Watch) -> Watch:
         deadline = time.monotonic() + 5
         while not descendants(watch._keeper) and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -345,7 +346,7 @@ def test_the_engine_of_a_dead_keeper_is_swept_by_the_next_launch(
         return real(watch)
 
     with monkeypatch.context() as patched:
-        patched.setattr(telemetry.Watch, "__enter__", enter_and_kill_the_keeper)
+        patched.setattr(Watch, "__enter__", enter_and_kill_the_keeper)
         assert only_reason(run_launch(ignore_term=1)).startswith("EngineDied: exit code -9")
     assert engine_processes()
     assert run_launch().trials[0].state is TrialState.VALID

@@ -1,4 +1,4 @@
-"""What runners know of engines: command lines, environments, logs, pages."""
+"""What runners know of engines: command lines, environments, model folders."""
 
 import json
 from collections.abc import Callable
@@ -13,13 +13,11 @@ from runners.engines.sglang import Sglang
 from runners.engines.vllm import Vllm
 from runners.errors import UnsupportedCell
 from runners.model_files import hugging_face_config, model_folder
-from runners.prometheus import parse
 from schema.cells import Cell, Engine, Family, Gpu, KvCacheDtype, Precision
 from schema.models import Model, Weights
 
 CellMaker = Callable[..., Cell]
 GIB = 2**30
-DATA = Path(__file__).parents[3] / "shared" / "data" / "engine_logs"
 DUMMY = "--load-format dummy --skip-tokenizer-init"
 LLAMA = Model(
     name="meta-llama/Meta-Llama-3.1-8B-Instruct",
@@ -53,6 +51,7 @@ def family(**changes: Any) -> Family:
 def start(asked: Family, **changes: Any) -> Start:
     usual: dict[str, Any] = {
         "family": asked,
+        "version": "0.5.11" if asked.engine is Engine.SGLANG else "0.32.0",
         "python": "/engine/bin/python",
         "model": Path("/models/it"),
         "served_name": "tailwatch-1",
@@ -68,12 +67,6 @@ def flags(asked: Family, **changes: Any) -> str:
     line = ADAPTERS[asked.engine].command(start(asked, **changes))
     usual = ADAPTERS[asked.engine].command(start(family(engine=asked.engine, model=REAL)))
     return " ".join(part for part in line if part not in usual)
-
-
-def log(name: str) -> str:
-    if not DATA.is_dir():
-        pytest.skip(f"real engine logs are not here: {DATA}")
-    return (DATA / name).read_text()
 
 
 def test_a_vllm_command_is_its_documented_flags() -> None:
@@ -134,7 +127,7 @@ def test_a_sglang_command_is_its_documented_flags() -> None:
         "--context-length 4096 --disable-radix-cache --random-seed 0 --stream-interval 1 "
         "--enable-metrics --skip-server-warmup --grammar-backend none "
         "--attention-backend triton --sampling-backend pytorch --tp-size 1 "
-        "--load-format dummy --skip-tokenizer-init --mem-fraction-static 0.88"
+        "--load-format dummy --mem-fraction-static 0.88"
     )
 
 
@@ -144,16 +137,44 @@ def test_a_sglang_command_is_its_documented_flags() -> None:
         ({"tensor_parallel": 2}, "2"),  # after --tp-size
         ({"tensor_parallel": 2, "expert_parallel": 2}, "2 --ep-size 2"),
         ({"precision": Precision.FP8}, "--quantization fp8"),
-        ({"precision": Precision.FP8, "model": MIXTRAL}, DUMMY),
+        ({"precision": Precision.FP8, "model": MIXTRAL}, "--load-format dummy"),
         ({"kv_cache_dtype": KvCacheDtype.FP8}, "--kv-cache-dtype fp8_e4m3"),
         # 2 x 32 layers x 8 heads x 128 x 2 B = 128 KiB a token
         ({"kv_cache_bytes": 2 * GIB}, "--max-total-tokens 16384"),
         ({"kv_cache_bytes": 2 * GIB, "tensor_parallel": 2}, "2 --max-total-tokens 32768"),
-        ({"settings": (("disable-piecewise-cuda-graph", None),)}, "--disable-piecewise-cuda-graph"),
+        ({"settings": (("max-running-requests", "64"),)}, "--max-running-requests 64"),
     ],
 )
 def test_a_sglang_family_adds_its_own_flags(changes: dict[str, Any], expected: str) -> None:
     assert flags(family(**{"engine": Engine.SGLANG, "model": REAL, **changes})) == expected
+
+
+NO_PREFILL_GRAPHS = "--cuda-graph-backend-prefill disabled"
+
+
+@pytest.mark.parametrize(
+    ("setting", "version", "expected"),
+    [
+        ("disable-piecewise-cuda-graph", "0.5.11", "--disable-piecewise-cuda-graph"),
+        ("disable-piecewise-cuda-graph", "0.5.13", "--disable-piecewise-cuda-graph"),
+        ("disable-piecewise-cuda-graph", "0.5.14", NO_PREFILL_GRAPHS),
+        ("disable-piecewise-cuda-graph", "0.5.17", NO_PREFILL_GRAPHS),
+        ("disable-piecewise-cuda-graph", "0.5.23", NO_PREFILL_GRAPHS),
+        ("disable-cuda-graph", "0.5.11", "--disable-cuda-graph"),
+        (
+            "disable-cuda-graph",
+            "0.5.23",
+            f"--cuda-graph-backend-decode disabled {NO_PREFILL_GRAPHS}",
+        ),
+    ],
+)
+def test_a_sglang_setting_keeps_its_name_when_the_flag_is_renamed(
+    setting: str, version: str, expected: str
+) -> None:
+    """One cell for all versions, or they could not be compared."""
+    asked = family(engine=Engine.SGLANG, model=REAL, settings=((setting, None),))
+    line = " ".join(Sglang().command(start(asked, version=version)))
+    assert line.endswith(f"--mem-fraction-static 0.88 {expected}")
 
 
 def test_sglang_does_not_run_on_a_cpu() -> None:
@@ -178,110 +199,6 @@ def test_compilation_caches_belong_to_the_build(engine: Engine) -> None:
     assert variables["HF_HUB_OFFLINE"] == "1"
 
 
-@pytest.mark.parametrize(
-    ("engine", "name", "expected"),
-    [
-        (
-            Engine.VLLM,
-            "vllm-0.25.1-h200-llama-3.1-8b-bf16.log",
-            {
-                "weight_memory": 15.0 * GIB,
-                "kv_cache_capacity": 921_696,
-                "graph_memory": 0.98 * GIB,
-            },
-        ),
-        (
-            Engine.VLLM,
-            "vllm-0.25.1-h200-mixtral-8x7b-bf16.log",
-            {
-                "weight_memory": 87.0 * GIB,
-                "kv_cache_capacity": 319_264,
-                "graph_memory": 0.64 * GIB,
-            },
-        ),
-        (
-            Engine.VLLM,
-            "vllm-0.25.1-h100-mixtral-8x7b-fp8.log",
-            {
-                "weight_memory": 43.78 * GIB,
-                "kv_cache_capacity": 215_680,
-                "graph_memory": 0.69 * GIB,
-            },
-        ),
-        (
-            Engine.VLLM,
-            "vllm-0.32.0-cpu-tiny-mixtral.log",
-            {"kv_cache_capacity": 524_288},  # a CPU tells neither weights nor graphs
-        ),
-        (
-            Engine.SGLANG,
-            "sglang-0.5.17-h100-llama-3.1-8b-bf16.log",
-            {
-                "weight_memory": 15.02 * GIB,
-                "kv_cache_capacity": 410_380,
-                "graph_memory": (1.47 + 0.21) * GIB,  # prefill and decode graphs
-            },
-        ),
-        (
-            Engine.SGLANG,
-            "sglang-0.5.17-h100-mixtral-8x7b-fp8.log",
-            {
-                "weight_memory": 43.77 * GIB,
-                "kv_cache_capacity": 178_111,
-                "graph_memory": 0.25 * GIB,
-            },
-        ),
-    ],
-)
-def test_memory_is_read_from_real_logs(
-    engine: Engine, name: str, expected: dict[str, float]
-) -> None:
-    assert ADAPTERS[engine].memory(log(name), {}) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("engine", Engine)
-def test_what_a_log_does_not_say_is_absent(engine: Engine) -> None:
-    assert ADAPTERS[engine].memory("INFO: Application startup complete.", {}) == {}
-
-
-def test_vllms_own_page_beats_its_log() -> None:
-    samples = parse('vllm:cache_config_info{kv_cache_size_tokens="512"} 1.0')
-    assert Vllm().memory("GPU KV cache size: 1,024 tokens", samples) == {"kv_cache_capacity": 512}
-
-
-def test_effective_settings_are_read_from_a_real_reply() -> None:
-    told = Vllm().effective(json.loads(log("vllm_0.32_server_info_json.json")))
-    assert told["model_config.dtype"] == "torch.bfloat16"
-    assert told["model_config.max_model_len"] == "1024"
-    assert told["model_config.enforce_eager"] == "True"
-    assert {key.partition(".")[0] for key in told} >= {
-        *("model_config", "cache_config", "parallel_config", "scheduler_config"),
-    }
-
-
-@pytest.mark.parametrize("reply", [{}, {"detail": "Not Found"}, {"vllm_config": "a long text"}])
-def test_a_version_without_the_page_has_no_effective_settings(reply: dict[str, object]) -> None:
-    assert Vllm().effective(reply) == {}
-    assert Sglang().effective(reply) == {}
-
-
-def test_counters_are_read_by_name_and_absent_ones_are_none() -> None:
-    page = """
-# HELP vllm:time_to_first_token_seconds Histogram of time to first token in seconds.
-# TYPE vllm:time_to_first_token_seconds histogram
-vllm:time_to_first_token_seconds_bucket{engine="0",le="+Inf"} 4.0
-vllm:time_to_first_token_seconds_count{engine="0"} 4.0
-vllm:time_to_first_token_seconds_sum{engine="0"} 0.5
-vllm:prefix_cache_hits_total{engine="0"} 3.0
-vllm:prefix_cache_hits_total{engine="1"} 4.0
-"""
-    told = Vllm().counters(parse(page))
-    assert (told.ttft_sum_s, told.ttft_count) == (0.5, 4.0)
-    assert told.cached_tokens == 7.0  # over both engines
-    assert told.itl_sum_s is None
-    assert Sglang().counters(parse(page)).ttft_count is None
-
-
 def test_a_dummy_model_is_a_config_of_the_true_shape(tmp_path: Path) -> None:
     folder = model_folder(family(precision=Precision.FP8), tmp_path)
     config = json.loads((folder / "config.json").read_text())
@@ -289,6 +206,27 @@ def test_a_dummy_model_is_a_config_of_the_true_shape(tmp_path: Path) -> None:
     assert (config["num_local_experts"], config["num_experts_per_tok"]) == (8, 2)
     assert config["quantization_config"] == {"quant_method": "fp8", "activation_scheme": "dynamic"}
     assert "num_local_experts" not in hugging_face_config(family(model=LLAMA))
+
+
+def test_a_dummy_model_of_sglang_has_a_tokenizer_with_a_text_for_every_token(
+    tmp_path: Path,
+) -> None:
+    """Its completions fail without a text, and an empty one might be swallowed."""
+    folder = model_folder(family(engine=Engine.SGLANG), tmp_path)
+    words = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
+    assert sorted(words.values()) == list(range(MIXTRAL.vocabulary))
+    assert all(words)
+    assert not (model_folder(family(), tmp_path) / "tokenizer.json").exists()
+
+
+@pytest.mark.parametrize("engine", Engine)
+def test_fp8_of_dummy_weights_is_named_in_the_config_for_both_engines(
+    engine: Engine, tmp_path: Path
+) -> None:
+    asked = family(engine=engine, precision=Precision.FP8)
+    config = json.loads((model_folder(asked, tmp_path) / "config.json").read_text())
+    assert config["quantization_config"] == {"quant_method": "fp8", "activation_scheme": "dynamic"}
+    assert "--quantization" not in ADAPTERS[engine].command(start(asked))
 
 
 def test_a_checkpoint_that_is_not_here_is_refused_with_the_next_step(tmp_path: Path) -> None:
