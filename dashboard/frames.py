@@ -151,22 +151,23 @@ def latencies(rows: Sequence[Request]) -> dict[str, pd.Series]:
     }
 
 
+_READ = (
+    *("memory_bytes", "utilisation", "power_w", "sm_clock_hz", "memory_clock_hz"),
+    "temperature_c",
+)
+
+
 def telemetry(rows: Iterable[Telemetry], devices: Mapping[str, str]) -> pd.DataFrame:
     """Readings in time order; `devices` names cards by UUID. What was not available is NaN."""
     frame = pd.DataFrame(
         [
-            {
-                "at_s": row.at_s,
-                "device": devices.get(row.device, row.device),
-                "memory_bytes": row.memory_bytes,
-                "utilisation": row.utilisation,
-            }
+            {"at_s": row.at_s, "device": devices.get(row.device, row.device)}
+            | {name: getattr(row, name) for name in _READ}
             for row in rows
         ],
-        columns=["at_s", "device", "memory_bytes", "utilisation"],
+        columns=["at_s", "device", *_READ],
     )
-    numbers = {"memory_bytes": "float64", "utilisation": "float64"}
-    return frame.astype(numbers).sort_values("at_s")
+    return frame.astype(dict.fromkeys(_READ, "float64")).sort_values("at_s", kind="stable")
 
 
 def window(launched_at: datetime, trial: TrialSummary) -> tuple[float, float] | None:

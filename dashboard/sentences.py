@@ -2,7 +2,7 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from dashboard.units import NONE, duration, interval, pair, percent, probability, quantity
 from regressions.sentences import counted
@@ -12,7 +12,7 @@ from schema.metrics import METRICS
 from schema.nights import Night, NightKind
 from schema.store.trials import TrialFacts, TrialSummary
 from schema.store.values import Value
-from schema.trials import Host, TrialState
+from schema.trials import Host, Telemetry, TrialState
 
 NO_NIGHTS = (
     "No night is recorded yet. Run `make demo` to measure two builds of vLLM on this machine, "
@@ -184,3 +184,27 @@ def command_text(command: Sequence[str], environment: Mapping[str, str]) -> str:
     words = [shlex.quote(word) for word in command]
     options = " ".join(words).replace(" --", " \\\n    --")
     return " \\\n".join([*variables, options])
+
+
+def card_errors(rows: Iterable[Telemetry], devices: Mapping[str, str]) -> list[str]:
+    """`GPU 0: 3 corrected and 0 uncorrected ECC errors, 2 remapped rows.` One a card that tells
+    them, with what the launch added; they are read at its begin and its end."""
+    told: dict[str, list[Telemetry]] = {}
+    for row in rows:
+        if row.ecc_uncorrected is not None or row.remapped_rows is not None:
+            told.setdefault(row.device, []).append(row)
+    return [f"{devices.get(uuid, uuid)}: {_errors(own)}." for uuid, own in told.items()]
+
+
+def _errors(own: Sequence[Telemetry]) -> str:
+    first, last = own[0], own[-1]
+    counts = (
+        ("corrected ECC error", first.ecc_corrected, last.ecc_corrected),
+        ("uncorrected ECC error", first.ecc_uncorrected, last.ecc_uncorrected),
+        ("remapped row", first.remapped_rows, last.remapped_rows),
+    )
+    return ", ".join(
+        counted(now, what) + (f" ({now - was} of them in this launch)" if was != now else "")
+        for what, was, now in counts
+        if was is not None and now is not None
+    )

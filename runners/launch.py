@@ -199,7 +199,13 @@ def _asked(
     with asked_meanwhile(server, adapter.info_path) as info:
 
         def settle() -> Facts:
-            told = Told(version=start.version, log=said, samples=samples, info=info.result())
+            told = Told(
+                version=start.version,
+                gpu=start.family.gpu,
+                log=said,
+                samples=samples,
+                info=info.result(),
+            )
             story.effective |= adapter.effective(told.info)
             memory = adapter.memory(told)
             known = {**memory.known, "startup_s": story.phases.seconds["start"]}

@@ -1,4 +1,4 @@
-"""What happened inside one trial: its latencies, its requests and its machine."""
+"""What happened inside one trial: its latencies and its requests."""
 
 import numpy as np
 import pandas as pd
@@ -113,31 +113,3 @@ def _bars(requests: pd.DataFrame, name: str, start: str, end: str, colour: str) 
         name=name, marker={"color": colour, "line": {"width": 0}},
         hovertemplate="request %{y}: %{x:.4~g} s " + name + "<extra></extra>",
     )  # fmt: skip
-
-
-def telemetry(readings: pd.DataFrame, *, window_s: tuple[float, float] | None) -> go.Figure:
-    """Readings need at_s, device, memory_bytes and utilisation (0..1); a missing reading is a gap.
-
-    `window_s` is when the trial measured, in seconds since the launch.
-    """
-    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.09)
-    memory = scale("B", readings["memory_bytes"].max() if len(readings) else None)
-    for index, (device, own) in enumerate(readings.groupby("device")):
-        colour = colours.BUILDS[index % len(colours.BUILDS)]
-        panels = ((own["memory_bytes"] / memory.factor, 1), (own["utilisation"] * 100, 2))
-        for values, row in panels:
-            figure.add_trace(
-                go.Scatter(
-                    x=own["at_s"], y=values, mode="lines", name=str(device), showlegend=row == 1,
-                    line={"color": colour, "width": 2},
-                ),
-                row=row, col=1,
-            )  # fmt: skip
-    figure.update_yaxes(title=f"memory, {memory.label}", rangemode="tozero", row=1, col=1)
-    figure.update_yaxes(title="busy, %", rangemode="tozero", row=2, col=1)
-    figure.update_xaxes(title="s since the launch", row=2, col=1)
-    if window_s is not None:
-        figure.add_vrect(
-            x0=window_s[0], x1=window_s[1], fillcolor=colours.SKY, opacity=0.2, line_width=0,
-        )  # fmt: skip
-    return plain(figure, height=380)

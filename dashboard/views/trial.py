@@ -4,7 +4,8 @@ import streamlit as st
 
 from dashboard import frames, markup, queries, sentences, tables
 from dashboard.address import asked
-from dashboard.charts.trial import gaps_over_time, percentiles, telemetry, timeline
+from dashboard.charts.machine import memory_parts, memory_stack, telemetry
+from dashboard.charts.trial import gaps_over_time, percentiles, timeline
 
 key = asked("trial")
 if key is None:
@@ -63,12 +64,21 @@ else:
     st.caption("No request was sent.")
 
 st.subheader("Machine")
+cards = facts.host.cards
+parts = memory_parts(facts.measurements, cards[0].memory_bytes if cards else None)
+if parts:
+    st.markdown("**Where the memory went**")
+    st.plotly_chart(memory_stack(parts), key="memory")
 if page.telemetry:
-    devices = {card.uuid: f"GPU {index}" for index, card in enumerate(facts.host.cards)}
+    devices = {card.uuid: f"GPU {index}" for index, card in enumerate(cards)} | {"cpu": "host"}
     readings = frames.telemetry(page.telemetry, devices)
     window = frames.window(launch.started_at, facts.summary)
     st.plotly_chart(telemetry(readings, window_s=window), key="telemetry")
-    st.caption("Shaded: while this trial measured. The launch served its other trials besides.")
+    st.caption(
+        "Shaded: while this trial measured. The launch served its other trials besides. Of the "
+        "host, the memory is that of the engine's processes, and busy are all of its cores."
+    )
+    st.caption(" ".join(sentences.card_errors(page.telemetry, devices)))
 else:
     st.caption("The machine was not observed during this launch.")
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from runners.engines.counters import Counters
 from runners.prometheus import Samples
-from schema.cells import Engine, Family
+from schema.cells import Engine, Family, Gpu
 
 PROBE_PROMPT = (11, 12, 13)
 """Token ids of the request that asks whether an engine generates."""
@@ -42,6 +42,7 @@ class Told:
     """What a ready engine says of itself."""
 
     version: str
+    gpu: Gpu
     log: str
     """From its start until now."""
     samples: Samples
@@ -57,13 +58,19 @@ class Memory:
     known: Mapping[str, float]
     """weight_memory, kv_cache_memory, graph_memory [B a device] and kv_cache_capacity [tok]."""
     untold: Mapping[str, str]
-    """Those that are missing, each with what was looked for."""
+    """Those that are missing of EXPECTED, each with what was looked for."""
     profile: Mapping[str, float]
     """What the engine's own profiling found [B], by `field@wording`: the words changed their
     meaning between versions, so that values of two wordings are no series."""
 
 
-MEMORY = ("weight_memory", "kv_cache_memory", "kv_cache_capacity", "graph_memory")
+CACHE = ("kv_cache_memory", "kv_cache_capacity")
+EXPECTED: Mapping[Gpu, tuple[str, ...]] = {
+    Gpu.CPU: CACHE,  # no version says what weights take there, and there are no graphs
+    Gpu.H100: ("weight_memory", *CACHE, "graph_memory"),
+    Gpu.H200: ("weight_memory", *CACHE, "graph_memory"),
+}
+"""What an engine should tell of its memory on each kind of device."""
 
 
 class Adapter(Protocol):

@@ -7,7 +7,7 @@ Read in the sources of 0.5.11, 0.5.14, 0.5.17 and 0.5.23 and in logs of 0.5.17. 
 import re
 from collections.abc import Mapping, Sequence
 
-from runners.engines.adapter import MEMORY, Memory, Told
+from runners.engines.adapter import EXPECTED, Memory, Told
 from runners.prometheus import Samples, each
 
 GIB = 2**30
@@ -30,7 +30,7 @@ def memory(told: Told) -> Memory:
     known = _from_log(told.log) | _from_info(told.info) | _from_gauges(told.samples)
     untold = {
         name: f"sglang {told.version} said nothing of {LOOKED_FOR[name]}"
-        for name in MEMORY
+        for name in EXPECTED[told.gpu]
         if name not in known
     }
     return Memory(known=known, untold=untold, profile={})

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from packaging.version import Version
 
-from runners.engines.adapter import MEMORY, Memory, Told
+from runners.engines.adapter import EXPECTED, Memory, Told
 from runners.prometheus import label
 
 GIB = 2**30
@@ -114,7 +114,7 @@ def memory(told: Told) -> Memory:
     known = _from_log(told.log) | _from_pages(told)
     untold = {
         name: f"vllm {told.version} said nothing like: {_looked_for(name)}"
-        for name in MEMORY
+        for name in EXPECTED[told.gpu]
         if name not in known
     }
     return Memory(known=known, untold=untold, profile=_profile(told))

@@ -8,10 +8,10 @@ from dashboard import frames
 from dashboard.charts.compare import forest, strip
 from dashboard.charts.layout import thin
 from dashboard.charts.series import Band, Mark, series
-from dashboard.charts.trial import gaps_over_time, percentiles, telemetry, timeline
+from dashboard.charts.trial import gaps_over_time, percentiles, timeline
 from dashboard.units import Scale
 from schema.judgements import Comparison, Side, Verdict
-from schema.trials import Request, Telemetry
+from schema.trials import Request
 
 MS = Scale(factor=1e-3, label="ms")
 
@@ -133,17 +133,6 @@ def test_the_timeline_marks_failed_requests() -> None:
 
 def test_gaps_of_a_trial_without_answers_are_an_empty_chart() -> None:
     assert len(gaps_over_time(frames.gaps(REQUESTS[1:])).data[0].x) == 0
-
-
-def test_a_reading_that_was_not_available_is_a_gap_and_never_zero() -> None:
-    rows = [
-        Telemetry(at_s=0.0, device="GPU-1", memory_bytes=2**30),
-        Telemetry(at_s=1.0, device="GPU-1", utilisation=0.5),
-    ]
-    figure = telemetry(frames.telemetry(rows, {"GPU-1": "GPU 0"}), window_s=(0.2, 0.8))
-    assert figure.data[0].name == "GPU 0"
-    assert np.isnan(figure.data[0].y[1])
-    assert figure.data[1].y[1] == pytest.approx(50)
 
 
 def test_thinning_keeps_the_largest() -> None:

@@ -1,26 +1,28 @@
 """Memory taken apart: real logs, and the words of each version."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from runners.engines.adapter import MEMORY, Told
+from runners.engines.adapter import EXPECTED, Told
 from runners.engines.catalogue import ADAPTERS
 from runners.prometheus import parse
-from schema.cells import Engine
+from schema.cells import Engine, Gpu
 
 GIB = 2**30
 
 
 def told(log: str = "", page: str = "", version: str = "0.32.0", **info: Any) -> Told:
-    return Told(version=version, log=log, samples=parse(page), info=info)
+    samples = parse(page)
+    return Told(version=version, gpu=Gpu.H100, log=log, samples=samples, info=info)
 
 
 def known(engine: Engine, said: Told) -> dict[str, float]:
     """What it told; what it did not is told as missing, each with what was looked for."""
     memory = ADAPTERS[engine].memory(said)
-    assert {*memory.known, *memory.untold} == set(MEMORY)
+    assert {*memory.known, *memory.untold} == set(EXPECTED[said.gpu])
     assert not set(memory.known) & set(memory.untold)
     assert all(memory.untold.values())
     return dict(memory.known)
@@ -69,10 +71,12 @@ def test_the_bytes_of_a_real_cache_hold_its_tokens(shared_data: Path) -> None:
 
 def test_a_real_cpu_tells_its_cache_only(shared_data: Path) -> None:
     log = (shared_data / "engine_logs" / "vllm-0.32.0-cpu-tiny-mixtral.log").read_text()
-    memory = ADAPTERS[Engine.VLLM].memory(told(log))
+    memory = ADAPTERS[Engine.VLLM].memory(replace(told(log), gpu=Gpu.CPU))
     assert memory.known == {"kv_cache_capacity": 524_288, "kv_cache_memory": GIB}
-    assert memory.untold["weight_memory"].startswith("vllm 0.32.0 said nothing like: Model loading")
-    assert "Graph capturing finished in N secs" in memory.untold["graph_memory"]
+    assert memory.untold == {}  # nobody expects graphs there
+    as_on_a_card = ADAPTERS[Engine.VLLM].memory(told(log)).untold
+    assert as_on_a_card["weight_memory"].startswith("vllm 0.32.0 said nothing like: Model loading")
+    assert "Graph capturing finished in N secs" in as_on_a_card["graph_memory"]
 
 
 @pytest.mark.parametrize("engine", Engine)
