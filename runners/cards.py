@@ -22,30 +22,29 @@ offline window), and both sides of a comparison meet it. It stays visible in the
 
 
 @contextlib.contextmanager
-def nvml() -> Iterator[bool]:
-    """Whether NVML is there; initialised inside. Nested uses are cheap, the outermost is not."""
-    if pynvml is None:
-        yield False
-        return
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        pynvml.nvmlShutdown()
-
-
-@contextlib.contextmanager
 def required() -> Iterator[None]:
-    """NVML, initialised inside; raises NVMLError, which says why, where there is none."""
+    """NVML, initialised inside; raises NVMLError, which says why, where there is none. Nested uses
+    are cheap, the outermost is not."""
     pynvml.nvmlInit()
     try:
         yield
     finally:
         pynvml.nvmlShutdown()
+
+
+@contextlib.contextmanager
+def nvml() -> Iterator[bool]:
+    """Whether NVML is there; initialised inside."""
+    if pynvml is None:
+        yield False
+        return
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(required())
+            there = True
+        except pynvml.NVMLError:
+            there = False
+        yield there
 
 
 def _get(function: Callable[..., T], *arguments: Any) -> T | None:
@@ -98,16 +97,17 @@ def processes(uuids: tuple[str, ...]) -> dict[str, list[int]]:
         return found
 
 
-def read(uuid: str, at_s: float, *, slowly: bool = False) -> Telemetry:
+def read(uuid: str, now_s: Callable[[], float], *, slowly: bool = False) -> Telemetry:
     """One reading of a card; `slowly` also of what hardly ever changes (ECC errors, remapped rows).
 
-    Needs NVML to be initialised. Raises NVMLError when the card itself cannot be reached.
+    Its moment is that of the energy counter, whose differences are divided by time. Needs NVML to
+    be initialised. Raises NVMLError when the card itself cannot be reached.
     """
     handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
+    at_s, energy = now_s(), _get(pynvml.nvmlDeviceGetTotalEnergyConsumption, handle)
     memory = _get(pynvml.nvmlDeviceGetMemoryInfo, handle, pynvml.nvmlMemory_v2)
     busy = _get(pynvml.nvmlDeviceGetUtilizationRates, handle)
     power = _get(pynvml.nvmlDeviceGetPowerUsage, handle)
-    energy = _get(pynvml.nvmlDeviceGetTotalEnergyConsumption, handle)
     heat = _get(pynvml.nvmlDeviceGetTemperature, handle, pynvml.NVML_TEMPERATURE_GPU)
     errors = _errors(handle) if slowly else {}
     return Telemetry(

@@ -68,6 +68,7 @@ class _Measured:
     """What the engine counted in the window."""
     machine: Span
     foreign_cpu: float
+    telemetry_cpu_s: float
 
 
 def failed(cell: Cell, replicate: int, reason: str) -> Trial:
@@ -135,8 +136,9 @@ def _measure(
     with ready.phases("measure"):
         window = _send(ready, workload, drafts)
     end, spent = ready.watch.now_s(), busy_seconds() - busy
-    ours = used_since(used, cpu_seconds(own))
-    foreign = max(0.0, spent - ours) / (end - begin) / (os.cpu_count() or 1)
+    using = cpu_seconds(own)
+    foreign = max(0.0, spent - used_since(used, using)) / (end - begin) / (os.cpu_count() or 1)
+    watching = {pid: used[pid] for pid in used if pid == ready.watch.process.pid}
     with ready.phases("ask"):
         return _Measured(
             facts=facts,
@@ -145,6 +147,7 @@ def _measure(
             engine=_counted(ready, before, window),
             machine=ready.watch.span(begin, end),
             foreign_cpu=foreign,
+            telemetry_cpu_s=used_since(watching, using),
         )
 
 
@@ -217,6 +220,7 @@ def _server(measured: _Measured) -> dict[str, float]:
         "warm_up_windows": float(measured.warm_up_windows),
         "foreign_cpu": measured.foreign_cpu,
         "client_cpu_s": measured.window.cpu_s,
+        "telemetry_cpu_s": measured.telemetry_cpu_s,
     }
     told = {name: value for name, value in found.items() if value is not None}
     return {**told, **measured.facts.profile}

@@ -58,17 +58,21 @@ class Processor:
 def readings(keeper: int, began: float, uuids: Sequence[str]) -> Iterator[list[Telemetry]]:
     """Every PERIOD_S one reading of each device; the first and the last also of what changes
     slowly. Ends when standard input does; raises NVMLError when a card cannot be read."""
-    processor, ticks = Processor(keeper), 0
-    first = time.monotonic()
-    over = False
+    processor, ticks, first = Processor(keeper), 0, time.monotonic()
+    over = told = False
+
+    def now_s() -> float:
+        return time.monotonic() - began
+
     while not over:
         ticks += 1
         due = first + ticks * PERIOD_S
         over = _closed(max(0.0, due - time.monotonic()))
         ticks = max(ticks, int((time.monotonic() - first) / PERIOD_S))  # late: none is made up for
-        at_s = time.monotonic() - began
-        slowly = over or ticks == 1
-        yield [processor.read(at_s), *(cards.read(uuid, at_s, slowly=slowly) for uuid in uuids)]
+        slowly = over or not told
+        told = True
+        ones = [cards.read(uuid, now_s, slowly=slowly) for uuid in uuids]
+        yield [processor.read(now_s()), *ones]
 
 
 def _closed(within_s: float) -> bool:

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -22,7 +23,7 @@ from schema.trials import Telemetry
 log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).parents[2]
-END_WITHIN_S = 2.0
+END_WITHIN_S = 5.0
 """For a last reading. A driver that hangs must not hold the launch."""
 CAUGHT_UP_WITHIN_S = 1.0
 
@@ -76,6 +77,8 @@ class Watch:
         trace: TracebackType | None,
     ) -> None:
         self._over = True
+        if not isinstance(error, Exception | None):  # told to stop: the engine must be gone soon
+            self.process.kill()
         with contextlib.suppress(BrokenPipeError):
             _pipe(self.process.stdin).close()
         try:
@@ -93,9 +96,11 @@ class Watch:
         return time.monotonic() - self._began
 
     def span(self, begin_s: float, end_s: float) -> Span:
-        """What was seen between two moments; waits a little for the reading after the second."""
+        """What was seen between two moments; with cards, waits for the readings after the second,
+        which their energy needs."""
         with self._told:
-            self._told.wait_for(lambda: self._caught_up(end_s), CAUGHT_UP_WITHIN_S)
+            if self._uuids:
+                self._told.wait_for(lambda: self._caught_up(end_s), CAUGHT_UP_WITHIN_S)
             seen, uuids = list(self.readings), self._uuids
         lost = self._lost(seen, begin_s, end_s)
         known = [] if lost else seen
@@ -108,7 +113,9 @@ class Watch:
         )
 
     def _caught_up(self, moment: float) -> bool:
-        return self._death is not None or bool(self.readings and self.readings[-1].at_s > moment)
+        """Whether every card was read after the moment, or none will be."""
+        later = takewhile(lambda reading: reading.at_s > moment, reversed(self.readings))
+        return self._death is not None or {one.device for one in later} >= set(self._uuids)
 
     def _lost(self, seen: list[Telemetry], begin_s: float, end_s: float) -> str | None:
         for device in (readings.CPU, *self._uuids):

@@ -33,6 +33,7 @@ def test_a_launch_of_sglang_is_measured(run_launch: Launcher, plan: PlannedLaunc
     assert document.effective["disable_radix_cache"] == "True"
     assert "fired up and ready to roll" in document.log_tail
     assert trial.server["requests"] == 12
+    assert 0 <= trial.server["telemetry_cpu_s"] < 0.5
     assert trial.server["output_tokens"] == 12 * 12
     assert trial.server["prompt_tokens"] == 12 * 16
     passed = {check.name for check in trial.checks if check.passed}

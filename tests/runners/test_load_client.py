@@ -6,8 +6,7 @@ from itertools import pairwise
 import httpx
 import pytest
 
-from runners.checks import mean_since
-from runners.engines.adapter import Counters
+from runners.engines.counters import Counters, gained
 from runners.engines.vllm import Vllm
 from runners.load.client import Window, client
 from runners.measures import latencies
@@ -75,8 +74,8 @@ def errors_of(url: str, cell: Cell) -> dict[str, float]:
     _, window = load(url, cell)
     after = counters(url)
     assert all(request.error is None for request in window.requests)
-    ttft = mean_since((after.ttft_sum_s, before.ttft_sum_s), (after.ttft_count, before.ttft_count))
-    itl = mean_since((after.itl_sum_s, before.itl_sum_s), (after.itl_count, before.itl_count))
+    engine = gained(before, after)
+    ttft, itl = engine.ttft_mean_s, engine.itl_mean_s
     assert ttft is not None
     assert itl is not None
     ours = latencies(window.requests)
