@@ -169,6 +169,7 @@ def _serve(
         processes = cores.client_processes(start.family.gpu)
         load = stack.enter_context(client(start.port, processes))
         _await_turn(adapter, start, server, turn, options, story)
+        story.watch.begun()
         story.effective["client.cores"] = ",".join(map(str, sorted(ours)))
         story.effective["telemetry.core"] = str(apart)
         settle = stack.enter_context(_asked(adapter, start, server, story))

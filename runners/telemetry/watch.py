@@ -25,7 +25,8 @@ log = logging.getLogger(__name__)
 ROOT = Path(__file__).parents[2]
 END_WITHIN_S = 5.0
 """For a last reading. A driver that hangs must not hold the launch."""
-CAUGHT_UP_WITHIN_S = 1.0
+BEGUN_WITHIN_S = 10.0
+CAUGHT_UP_WITHIN_S = readings.LONGEST_GAP_S
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +95,11 @@ class Watch:
     def now_s(self) -> float:
         """Seconds since the watch began: the clock of its readings."""
         return time.monotonic() - self._began
+
+    def begun(self) -> None:
+        """Return when there is a reading, or there will be none: an engine may be ready sooner."""
+        with self._told:
+            self._told.wait_for(lambda: self._death or self.readings, BEGUN_WITHIN_S)
 
     def span(self, begin_s: float, end_s: float) -> Span:
         """What was seen between two moments; with cards, waits for the readings after the second,
