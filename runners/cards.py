@@ -12,6 +12,8 @@ except ImportError:  # a CPU host does without
     pynvml = None
 CAN_SEE = pynvml is not None
 """Whether cards would be found if there were any."""
+UNREADABLE: tuple[type[Exception], ...] = (pynvml.NVMLError,) if CAN_SEE else ()
+"""What is raised when a card cannot be read."""
 
 T = TypeVar("T")
 

@@ -16,8 +16,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
-import pynvml
-
 from runners import cards
 from runners.keeper import descendants
 from runners.telemetry.processor import busy_seconds, resident_bytes
@@ -57,7 +55,7 @@ class Processor:
 
 def readings(keeper: int, began: float, uuids: Sequence[str]) -> Iterator[list[Telemetry]]:
     """Every PERIOD_S one reading of each device; the first and the last also of what changes
-    slowly. Ends when standard input does; raises NVMLError when a card cannot be read."""
+    slowly. Ends when standard input does; raises cards.UNREADABLE where a card is not."""
     processor, ticks, first = Processor(keeper), 0, time.monotonic()
     over = told = False
 
@@ -92,7 +90,7 @@ def main(arguments: Sequence[str]) -> int:
             for ones in readings(int(keeper), float(began), uuids):
                 sys.stdout.write("".join(one.model_dump_json() + "\n" for one in ones))
                 sys.stdout.flush()
-    except pynvml.NVMLError as error:
+    except cards.UNREADABLE as error:
         sys.stderr.write(f"a card cannot be read: {error}\n")
         return CANNOT_READ
     except BrokenPipeError:
