@@ -18,7 +18,7 @@ from runners.home import home
 from runners.launch import Options, launch, may_pass
 from runners.stopping import terminated_as_exception
 from schema.cells import Gpu
-from schema.matrix import load_matrix
+from schema.matrix import Matrix, load_matrix
 from schema.nights import Night, PlannedLaunch
 from schema.session import reading, writing
 from schema.store.launches import record
@@ -52,17 +52,17 @@ def plan_a_release(params: dict[str, Any], today: str) -> dict[str, Any]:
         baseline=baseline,
         launches=params["launches"],
     )
-    return _planned(night, planned)
+    return _planned(matrix, night, planned)
 
 
 def plan_a_night(params: dict[str, Any], today: str) -> dict[str, Any]:
     """Record the night and return its orders."""
     matrix = load_matrix(params["matrix"])
     builds = [BuildSpec.parse(text) for text in params["builds"]]
-    return _planned(*plan_nightly(matrix, builds, name=today))
+    return _planned(matrix, *plan_nightly(matrix, builds, name=today))
 
 
-def _planned(night: Night, planned: list[PlannedLaunch]) -> dict[str, Any]:
+def _planned(matrix: Matrix, night: Night, planned: list[PlannedLaunch]) -> dict[str, Any]:
     """{"night", and for each kind of device its "builds" and "orders"}."""
     with writing() as session:
         record_night(session, night)
@@ -71,8 +71,7 @@ def _planned(night: Night, planned: list[PlannedLaunch]) -> dict[str, Any]:
         gpu = one.cells[0].family.gpu.value
         build = {"build": f"{one.build.engine}=={one.build.release}", "gpu": gpu}
         found[gpu]["builds"] += [build] if build not in found[gpu]["builds"] else []
-        asked = order(one, matrix=night.matrix, matrix_digest=night.matrix_digest)
-        found[gpu]["orders"].append(asked)
+        found[gpu]["orders"].append(order(one, matrix))
     log.info("night %s: %d launches of %d cells", night.name, len(planned), len(night.cells))
     return {"night": night.name, **found}
 

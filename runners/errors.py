@@ -20,6 +20,12 @@ class UnsupportedCell(RunnerError):
     may_pass = False
 
 
+class BadRequestFile(RunnerError):
+    """A file that a workload takes its requests from is absent, changed or unreadable."""
+
+    may_pass = False
+
+
 class DeviceBusy(RunnerError):
     """Somebody else uses the device: a measurement there would be worth nothing."""
 

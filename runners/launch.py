@@ -17,6 +17,7 @@ from pathlib import Path
 
 from runners import cards, cores, device, errors, host, quiet
 from runners.builds.provided import Provided, Provisioner, caches
+from runners.drawing import draw_all
 from runners.engines.adapter import Adapter, Start, Told
 from runners.engines.catalogue import ADAPTERS
 from runners.errors import RunnerError
@@ -82,6 +83,9 @@ def launch(
         story.host = host.describe(family.gpu, family.tensor_parallel)
         provided = provisioner.find(plan.build, family.gpu)
         story.build = provided.build
+        log.info("drawing the requests of %d cells", len(plan.cells))
+        with story.phases("prepare"):
+            story.drawn = draw_all(plan)
         _run(plan, provided, options, story)
     except (RunnerError, OSError) as error:  # OSError: this host's own disk or processes
         log.warning("%s: %s: %s", plan.label, type(error).__name__, error)
@@ -181,6 +185,7 @@ def _serve(
             served_name=start.served_name,
             watch=story.watch,
             phases=story.phases,
+            drawn=story.drawn,
             settle=settle,
             timeout_s=options.request_timeout_s,
         )

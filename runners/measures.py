@@ -70,7 +70,10 @@ def measure(
         values["total_throughput"] = (out + sum(r.input_tokens for r in good)) / seconds
         values["request_throughput"] = len(good) / seconds
     if limits != Limits():
-        values["goodput"] = sum(keeps(request, limits) for request in good) / seconds
+        kept = sum(keeps(request, limits) for request in good)
+        values["goodput"] = kept / seconds
+        if window.requests:
+            values["goodput_share"] = kept / len(window.requests)  # a failed one kept nothing
     if "itl_p99" in values and values["itl_p50"] > 0:
         values["tail_ratio_itl"] = values["itl_p99"] / values["itl_p50"]
     elif "itl_p99" in missing:
@@ -84,7 +87,11 @@ def measure(
 
 
 def keeps(request: Request, limits: Limits) -> bool:
-    """Whether one request kept every limit of its workload."""
+    """Whether one request kept every limit of its workload.
+
+    `itl_s` limits the request's mean time per token after the first, as `tpot` does in
+    `vllm bench serve --goodput` and in DistServe (Zhong et al. 2024, arXiv 2401.09670).
+    """
     seen = latencies([request])
     pairs = (
         (limits.ttft_s, seen.ttft),

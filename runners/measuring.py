@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from runners import checks, measures
+from runners.drawing import Drawn, seed_of
 from runners.engines.adapter import Adapter
 from runners.engines.counters import Counters, gained
+from runners.errors import BadRequestFile
 from runners.keeper import descendants
 from runners.load.client import Client, Window
 from runners.phases import Phases
@@ -17,8 +19,9 @@ from runners.server import Server, require_answering
 from runners.telemetry import metrics as telemetry
 from runners.telemetry.processor import busy_seconds, cpu_seconds, used_since
 from runners.telemetry.watch import Span, Watch
-from runners.workload import Draft, draw, warm_up, warm_up_requests
-from schema.cells import Arrival, Cell, Gpu, Workload
+from runners.workload import Draft, warm_up, warm_up_requests
+from schema.arrivals import Arrival
+from schema.cells import Cell, Gpu, Workload
 from schema.nights import PlannedLaunch
 from schema.trials import Trial, TrialState
 
@@ -52,6 +55,8 @@ class Ready:
     served_name: str
     watch: Watch
     phases: Phases
+    drawn: Mapping[str, Drawn]
+    """By the slug of the cell."""
     settle: Callable[[], Facts]
     """Ends what may run beside a warm-up, but not beside a measurement, and tells what came out."""
     timeout_s: float
@@ -71,20 +76,22 @@ class _Measured:
     telemetry_cpu_s: float
 
 
-def failed(cell: Cell, replicate: int, reason: str) -> Trial:
+def failed(cell: Cell, replicate: int, error: Exception) -> Trial:
     """A trial that did not end: no numbers."""
-    seed = cell.workload.seed + replicate
-    return Trial(cell=cell, state=TrialState.FAILED, reason=reason, seed=seed)
+    why = f"{type(error).__name__}: {error}"
+    seed = seed_of(cell, replicate)
+    return Trial(cell=cell, state=TrialState.FAILED, reason=why, seed=seed)
 
 
 def measure_cell(ready: Ready, cell: Cell) -> Trial:
     """Warm up and measure one cell; raises RunnerError when the engine dies or hangs."""
-    seed = cell.workload.seed + ready.plan.replicate
-    vocabulary = cell.family.model.vocabulary
+    drafts = ready.drawn[cell.slug]
+    if isinstance(drafts, BadRequestFile):
+        return failed(cell, ready.plan.replicate, drafts)
+    seed = seed_of(cell, ready.plan.replicate)
     with ready.phases("warm_up"):
-        windows, warm = _warm_up(ready, cell, seed)
+        windows, warm = _warm_up(ready, cell, seed, drafts)
     ready.server.require_alive()
-    drafts = draw(cell.workload, seed=seed, vocabulary=vocabulary)
     started_at = datetime.now(UTC)
     measured = _measure(ready, cell.workload, drafts, windows)
     ready.server.require_alive()
@@ -93,7 +100,7 @@ def measure_cell(ready: Ready, cell: Cell) -> Trial:
         return _trial(cell, seed, started_at, evidence, measured)
 
 
-def _warm_up(ready: Ready, cell: Cell, seed: int) -> tuple[int, bool]:
+def _warm_up(ready: Ready, cell: Cell, seed: int, measured: Sequence[Draft]) -> tuple[int, bool]:
     """(windows sent, whether two successive ones agreed)."""
     workload = cell.workload.model_copy(
         update={"arrival": Arrival.CLOSED_LOOP, "rate": None, "concurrency": _width(cell.workload)}
@@ -101,7 +108,11 @@ def _warm_up(ready: Ready, cell: Cell, seed: int) -> tuple[int, bool]:
     last = 0.0
     for window in range(MOST_WINDOWS):
         drafts = warm_up(
-            cell.workload, seed=seed, window=window, vocabulary=cell.family.model.vocabulary
+            cell.workload,
+            measured,
+            seed=seed,
+            window=window,
+            vocabulary=cell.family.model.vocabulary,
         )
         seen = _send(ready, workload, drafts)
         speed = sum(r.output_tokens for r in seen.requests) / seen.duration_s

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from runners.drawing import Drawn
 from runners.errors import RunnerError
 from runners.measuring import failed
 from runners.phases import Phases
@@ -24,6 +25,8 @@ class Story:
     host: Host
     build: Build
     phases: Phases = field(default_factory=Phases)
+    drawn: dict[str, Drawn] = field(default_factory=dict)
+    """What will be asked, by the slug of the cell."""
     trials: list[Trial] = field(default_factory=list)
     command: list[str] = field(default_factory=list)
     environment: dict[str, str] = field(default_factory=dict)
@@ -45,8 +48,7 @@ class Story:
         plan, began = self.plan, self.began
         missing = plan.cells[len(self.trials) :]
         if self.error is not None:
-            why = f"{type(self.error).__name__}: {self.error}"
-            self.trials += [failed(cell, plan.replicate, why) for cell in missing]
+            self.trials += [failed(cell, plan.replicate, self.error) for cell in missing]
         ended = datetime.now(UTC)
         return Launch(
             night=plan.night,

@@ -2,11 +2,16 @@
 
 import math
 import random
-from dataclasses import dataclass, replace
-from itertools import accumulate
-from statistics import fmean
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from schema.cells import Arrival, Lengths, Workload
+from runners.arrivals import arrivals
+from runners.errors import BadRequestFile
+from runners.recorded.requests import choose
+from runners.recorded.shape import Shape
+from schema.arrivals import Arrival
+from schema.cells import Workload
+from schema.lengths import AnyLengths, Lengths, Uniform
 
 MOST_IN_FLIGHT = 128
 """Width of an offline workload's warm-up: beyond it engines queue by themselves."""
@@ -27,27 +32,51 @@ class Draft:
 
 
 def draw(workload: Workload, *, seed: int, vocabulary: int) -> tuple[Draft, ...]:
-    """All requests of one measured window. The same seed gives the same requests everywhere."""
-    lengths, prompts, arrivals = (random.Random(f"{seed}/{part}") for part in ("len", "ids", "at"))
-    return tuple(
+    """All requests of one measured window. The same seed gives the same requests everywhere.
+
+    Reads the workload's file if it has one; raises BadRequestFile when that cannot be used.
+    """
+    lengths, times = (random.Random(f"{seed}/{part}") for part in ("len", "at"))
+    prompts = random.Random(f"{seed}/ids/{workload.name}")  # a launch serves several workloads
+    shapes = _shapes(workload, lengths, vocabulary)
+    openings = _openings(prompts, range(FIRST_TOKEN, vocabulary, 2), len(shapes))
+    when = arrivals(workload, times, [shape.at_s for shape in shapes])
+    drafts = tuple(
         Draft(
             index=index,
             scheduled_s=at,
-            prompt=_prompt(prompts, _length(lengths, workload.input_tokens), vocabulary),
-            output_tokens=_length(lengths, workload.output_tokens),
+            prompt=shape.prompt or _prompt(prompts, opening, shape.input_tokens, vocabulary),
+            output_tokens=shape.output_tokens,
         )
-        for index, at in enumerate(_arrivals(workload, arrivals))
+        for index, (at, shape, opening) in enumerate(zip(when, shapes, openings, strict=True))
     )
+    _unused_openings(drafts, vocabulary)  # a warm-up must be possible: told before engines start
+    return drafts
 
 
-def warm_up(workload: Workload, *, seed: int, window: int, vocabulary: int) -> tuple[Draft, ...]:
-    """Requests of the same shape from another stream; window w never repeats a prompt."""
-    drafts = draw(
-        workload.model_copy(update={"requests": warm_up_requests(workload)}),
-        seed=warm_up_seed(seed, window),
-        vocabulary=vocabulary,
+def warm_up(
+    workload: Workload, drafts: Sequence[Draft], *, seed: int, window: int, vocabulary: int
+) -> tuple[Draft, ...]:
+    """Requests as long as those that will be measured, of other tokens.
+
+    No prompt begins with the token that a measured one begins with. Engines find prefixes by
+    their first tokens (vLLM hashes blocks of 16 and more, each together with all before it;
+    SGLang's tree compares token by token), so not even one token can come from their cache.
+    """
+    source = random.Random(f"{warm_up_seed(seed, window)}/warm-up")
+    count = warm_up_requests(workload)
+    openings = _openings(source, _unused_openings(drafts, vocabulary), count)
+    return tuple(
+        Draft(
+            index=index,
+            scheduled_s=0.0,
+            prompt=_prompt(source, opening, len(like.prompt), vocabulary),
+            output_tokens=like.output_tokens,
+        )
+        for index, (like, opening) in enumerate(
+            zip(source.choices(drafts, k=count), openings, strict=True)
+        )
     )
-    return tuple(replace(draft, scheduled_s=0.0) for draft in drafts)
 
 
 def warm_up_requests(workload: Workload) -> int:
@@ -63,23 +92,43 @@ def warm_up_seed(seed: int, window: int) -> int:
     return -(1 + window) * 1_000_003 - seed
 
 
-def _prompt(source: random.Random, length: int, vocabulary: int) -> tuple[int, ...]:
-    return tuple(source.choices(range(FIRST_TOKEN, vocabulary), k=length))
+def _shapes(workload: Workload, source: random.Random, vocabulary: int) -> list[Shape]:
+    if workload.file is not None:
+        return choose(workload, workload.file, source, vocabulary)
+    return [
+        Shape(
+            input_tokens=_length(source, workload.input_tokens),
+            output_tokens=_length(source, workload.output_tokens),
+        )
+        for _ in range(workload.requests)
+    ]
 
 
-def _length(source: random.Random, lengths: Lengths) -> int:
-    """Log-normal with the asked mean: mu = ln(mean) - sigma^2 / 2."""
-    if lengths.sigma == 0:
+def _unused_openings(drafts: Sequence[Draft], vocabulary: int) -> list[int]:
+    """Tokens with which no measured prompt begins: random ones begin with the others, by turns."""
+    taken = {draft.prompt[0] for draft in drafts}
+    free = [token for token in range(FIRST_TOKEN + 1, vocabulary, 2) if token not in taken]
+    if not free:
+        raise BadRequestFile("its prompts begin with every token that a warm-up could begin with")
+    return free
+
+
+def _openings(source: random.Random, tokens: Sequence[int], count: int) -> list[int]:
+    """First tokens of prompts: none twice before each was used once, so few prompts share any."""
+    rounds, rest = divmod(count, len(tokens))
+    found = [token for _ in range(rounds) for token in source.sample(tokens, len(tokens))]
+    return found + source.sample(tokens, rest)
+
+
+def _prompt(source: random.Random, opening: int, length: int, vocabulary: int) -> tuple[int, ...]:
+    return (opening, *source.choices(range(FIRST_TOKEN, vocabulary), k=length - 1))
+
+
+def _length(source: random.Random, lengths: AnyLengths) -> int:
+    """Uniform, or log-normal with the asked mean: mu = ln(mean) - sigma^2 / 2."""
+    if isinstance(lengths, Uniform):
+        return source.randint(lengths.shortest, lengths.longest)
+    if not isinstance(lengths, Lengths) or lengths.sigma == 0:
         return max(1, round(lengths.mean))
     mu = math.log(lengths.mean) - lengths.sigma**2 / 2
     return min(lengths.longest, max(1, round(source.lognormvariate(mu, lengths.sigma))))
-
-
-def _arrivals(workload: Workload, source: random.Random) -> list[float]:
-    """Poisson arrivals, drawn beforehand, on the condition that the last one comes when the rate
-    says: else the throughput of a short window would be that of its draw."""
-    if workload.arrival is not Arrival.OPEN_LOOP or workload.rate is None:
-        return [0.0] * workload.requests
-    gaps = [source.expovariate(1.0) for _ in range(workload.requests - 1)]
-    mean = fmean(gaps) if gaps else 1.0
-    return list(accumulate((gap / mean / workload.rate for gap in gaps), initial=0.0))

@@ -1,10 +1,15 @@
 """Cells: everything that must be equal for two values to be comparable."""
 
+from collections.abc import Callable
 from enum import StrEnum
+from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from schema.arrivals import Arrival, Pattern, Ramp
+from schema.lengths import AnyLengths, Recorded
 from schema.models import Model
+from schema.request_files import Holds, RequestFile
 from schema.words import Word, digest
 
 
@@ -39,31 +44,6 @@ class KvCacheDtype(StrEnum):
     FP8 = "fp8"
 
 
-class Arrival(StrEnum):
-    """When requests are sent."""
-
-    OPEN_LOOP = "open-loop"  # Poisson at a rate, whatever the engine does
-    CLOSED_LOOP = "closed-loop"  # a fixed number in flight
-    OFFLINE = "offline"  # all at once
-
-
-class Lengths(Word):
-    """How long prompts or answers are, in tokens."""
-
-    mean: float = Field(gt=0)
-    """Mean of the distribution, tokens."""
-    sigma: float = Field(default=0.0, ge=0)
-    """Spread of the logarithm (log-normal); 0 makes every length equal to the mean."""
-    longest: int = Field(gt=0)
-    """Lengths are clipped to 1..longest, tokens."""
-
-    @model_validator(mode="after")
-    def _mean_is_reachable(self) -> "Lengths":
-        if self.mean > self.longest:
-            raise ValueError(f"mean {self.mean} exceeds longest {self.longest}")
-        return self
-
-
 class Limits(Word):
     """What a good request must keep, for goodput. Seconds."""
 
@@ -78,28 +58,91 @@ class Workload(Word):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
     arrival: Arrival
     rate: float | None = Field(default=None, gt=0)
-    """Requests per second, open loop only."""
+    """Requests per second, open loop only: of a ramp the first one. Recorded times have none."""
     concurrency: int | None = Field(default=None, gt=0)
     """Requests in flight, closed loop only."""
     requests: int = Field(gt=0)
-    input_tokens: Lengths
-    output_tokens: Lengths
+    input_tokens: AnyLengths
+    output_tokens: AnyLengths
     limits: Limits = Limits()
     seed: int = 0
     """Prompts, lengths and arrivals of replicate r are drawn from seed + r."""
+    pattern: Pattern = Pattern.POISSON
+    burstiness: float | None = Field(default=None, gt=0)
+    """Shape of gamma gaps, as in vLLM: 1 is Poisson, below 1 in bursts, above 1 calmer."""
+    ramp: Ramp | None = None
+    speed_up: float = Field(default=1.0, gt=0)
+    """Recorded times are divided by it."""
+    file: RequestFile | None = None
+    """Where requests are taken from instead of being drawn."""
 
     @model_validator(mode="after")
-    def _arrival_has_its_parameter(self) -> "Workload":
-        if (self.rate is not None) != (self.arrival is Arrival.OPEN_LOOP):
-            raise ValueError("rate belongs to open-loop arrivals, and only to them")
-        if (self.concurrency is not None) != (self.arrival is Arrival.CLOSED_LOOP):
-            raise ValueError("concurrency belongs to closed-loop arrivals, and only to them")
+    def _nothing_is_out_of_place(self) -> "Workload":
+        wrong = [what for what, holds in CONDITIONS.items() if not holds(self)]
+        if wrong:
+            raise ValueError("; ".join(wrong))
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_later_defaults(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Fields that came later are left out while unset: no key of a stored cell changed."""
+        written: dict[str, Any] = write(self)
+        unset = [name for name in LATER if getattr(self, name) == LATER[name]]
+        return {name: value for name, value in written.items() if name not in unset}
 
     @property
     def in_flight(self) -> int:
         """Most requests that this workload may have in flight at once."""
         return self.concurrency or self.requests
+
+    @property
+    def longest_total(self) -> int:
+        """Longest prompt plus answer that may be asked, tokens."""
+        both = self.input_tokens.longest + self.output_tokens.longest
+        return min(both, self.file.longest_total or both) if self.file else both
+
+
+CONDITIONS: dict[str, Callable[[Workload], bool]] = {
+    "rate belongs to open-loop arrivals, and only to them": lambda one: (
+        (one.rate is not None) == (one.arrival is Arrival.OPEN_LOOP)
+        or one.pattern is Pattern.RECORDED
+    ),
+    "recorded times have a rate of their own; write speed_up": lambda one: (
+        one.rate is None or one.pattern is not Pattern.RECORDED
+    ),
+    "concurrency belongs to closed-loop arrivals, and only to them": lambda one: (
+        (one.concurrency is not None) == (one.arrival is Arrival.CLOSED_LOOP)
+    ),
+    "a pattern belongs to open-loop arrivals": lambda one: (
+        one.pattern is Pattern.POISSON or one.arrival is Arrival.OPEN_LOOP
+    ),
+    "burstiness belongs to pattern gamma, and only to it": lambda one: (
+        (one.burstiness is not None) == (one.pattern is Pattern.GAMMA)
+    ),
+    "ramp belongs to open-loop arrivals with a rate, and leads to another rate": lambda one: (
+        one.ramp is None or one.rate not in (None, one.ramp.to)
+    ),
+    "speed_up belongs to pattern recorded": lambda one: (
+        one.speed_up == 1 or one.pattern is Pattern.RECORDED
+    ),
+    "pattern recorded needs a file that has times": lambda one: (
+        one.pattern is not Pattern.RECORDED
+        or (one.file is not None and one.file.holds is Holds.LENGTHS)
+    ),
+    "with a file, input_tokens and output_tokens are {longest: ...}, and only then": lambda one: (
+        all(
+            isinstance(lengths, Recorded) == (one.file is not None)
+            for lengths in (one.input_tokens, one.output_tokens)
+        )
+    ),
+}
+"""What holds for every workload, by what is said when it does not."""
+
+LATER = {
+    name: Workload.model_fields[name].default
+    for name in ("pattern", "burstiness", "ramp", "speed_up", "file")
+}
+"""Fields of a workload that are younger than the first stored cells, with their defaults."""
 
 
 class Family(Word):
@@ -136,6 +179,10 @@ class Family(Word):
         return digest(self.model_dump(mode="json"))
 
 
+PLACES: Any = {"path": True, "tokenizer": {"path": True}}
+"""What of a file is in no key."""
+
+
 class Cell(Word):
     """One point of the matrix. The build under test is deliberately not part of it."""
 
@@ -148,4 +195,5 @@ class Cell(Word):
 
     @property
     def key(self) -> str:
-        return digest(self.model_dump(mode="json"))
+        """A file counts by its content: wherever it lies, the cell is the same."""
+        return digest(self.model_dump(mode="json", exclude={"workload": {"file": PLACES}}))

@@ -106,8 +106,11 @@ class _Content:
         return None
 
 
-def read_yaml(path: Path, model: type[W]) -> W:
-    """The file as a `model`; raises BadDocument with all its mistakes, or why it is unreadable."""
+def read_yaml(path: Path, model: type[W], *, context: Any = None) -> W:
+    """The file as a `model`; raises BadDocument with all its mistakes, or why it is unreadable.
+
+    `context` is what the model's validators get beside the file.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -117,10 +120,10 @@ def read_yaml(path: Path, model: type[W]) -> W:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise BadDocument([f"{path}:{line}: is not UTF-8 text; save it as UTF-8"]) from error
-    return parse_yaml(text, model, name=str(path))
+    return parse_yaml(text, model, name=str(path), context=context)
 
 
-def parse_yaml(text: str, model: type[W], *, name: str) -> W:
+def parse_yaml(text: str, model: type[W], *, name: str, context: Any = None) -> W:
     """As read_yaml, from text; `name` is what the messages call the file."""
     mistakes = _Mistakes(name)
     node = _compose(text, mistakes)
@@ -130,7 +133,7 @@ def parse_yaml(text: str, model: type[W], *, name: str) -> W:
         mistakes.add(FIRST_LINE, (), "should be `key: value` lines")
         raise mistakes.tell()
     try:
-        word = model.model_validate(value)
+        word = model.model_validate(value, context=context)
     except ValidationError as error:
         for detail in error.errors(include_url=False):
             path, what = _explain(detail, model)
@@ -170,7 +173,7 @@ def _dotted(path: KeyPath) -> str:
 
 def _explain(detail: ErrorDetails, model: type[Word]) -> tuple[KeyPath, str]:
     """Where the mistake is, and what to do about it."""
-    path = tuple(part for part in detail["loc"] if part != "[key]")
+    path = tuple(part for part in detail["loc"] if not str(part).startswith("["))
     if detail["type"] == "missing":
         return path, "is missing"
     if detail["type"] == "extra_forbidden":

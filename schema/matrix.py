@@ -1,6 +1,6 @@
 """The matrix: the cells a night covers, read from a YAML file in `matrices/`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
@@ -81,17 +81,18 @@ class Matrix(Word):
         return grouped
 
 
-def load_matrix(name_or_path: str | Path) -> Matrix:
+def load_matrix(name_or_path: str | Path, *, planned: Mapping[str, str] | None = None) -> Matrix:
     """The matrix of that name in `matrices/`, or in that file; it is called like the file.
 
+    `planned` has the SHA-256 of files by path, as another host found them when it planned.
     Raises UnknownMatrix when there is none, BadDocument with every mistake in the file.
     """
     path = _path(name_or_path)
-    document = read_yaml(path, MatrixFile)
+    document = read_yaml(path, MatrixFile, context=planned)
     cells = tuple(
-        Cell(family=family, workload=document.workloads[name])
+        Cell(family=family, workload=document.workload(name, entry.model))
         for entry in document.families
-        for family in entry.families(document.models[entry.model])
+        for family in entry.families(document.models[entry.model].model)
         for name in entry.workloads
     )
     return Matrix(name=path.stem, launches=document.launches, cells=cells)

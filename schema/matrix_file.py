@@ -1,94 +1,38 @@
 """The file in which people write a matrix, and every mistake that can be made in it.
 
 Models and workloads are named once and referred to by families. A family entry may list several
-engines, precisions and GPU kinds: it stands for their product.
+engines, precisions and GPU kinds: it stands for their product. So does a workload with a sweep.
 """
 
 from collections.abc import Iterator
 from difflib import get_close_matches
-from typing import Annotated, Any, TypeVar
+from typing import Any
 
 from pydantic import (
-    BeforeValidator,
     Field,
     ModelWrapValidatorHandler,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core import InitErrorDetails
 
-from schema.cells import Engine, Family, Gpu, KvCacheDtype, Precision, Workload
+from schema.cells import Workload
 from schema.feasibility import obstacles
-from schema.models import Model
+from schema.matrix_entries import FamilyEntry, ModelEntry
+from schema.pins import pinned
+from schema.places import Mistake, Place, again, raisable
+from schema.request_files import Holds
+from schema.sweeps import written_out
 from schema.words import Word
-
-T = TypeVar("T")
-
-Place = tuple[str | int, ...]
-"""Where in the file: ("families", 0, "model")."""
-Mistake = tuple[Place, str]
-Setting = str | int | float | bool | None
-
-
-def _as_list(value: Any) -> Any:
-    return value if isinstance(value, list) else [value]
-
-
-OneOrMore = Annotated[tuple[T, ...], BeforeValidator(_as_list), Field(min_length=1)]
-
-
-class FamilyEntry(Word):
-    """Families that differ in engine, precision and GPU kind only, and what they serve."""
-
-    engine: OneOrMore[Engine]
-    model: str
-    precision: OneOrMore[Precision]
-    gpu: OneOrMore[Gpu]
-    kv_cache_dtype: KvCacheDtype = KvCacheDtype.BF16
-    tensor_parallel: int = Field(default=1, gt=0)
-    expert_parallel: int = Field(default=1, gt=0)
-    max_model_len: int = Field(gt=0)
-    kv_cache_bytes: int | None = Field(default=None, gt=0)
-    settings: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")], Setting] = Field(
-        default={}
-    )
-    """Engine flags without dashes; null or true for a flag that takes no value."""
-    workloads: tuple[str, ...] = Field(min_length=1)
-
-    @field_validator("settings")
-    @classmethod
-    def _flags_are_given_or_left_out(cls, settings: dict[str, Setting]) -> dict[str, Setting]:
-        off = sorted(flag for flag, value in settings.items() if value is False)
-        if off:
-            raise ValueError(f"{', '.join(off)}: leave a flag out instead of setting it to false")
-        return settings
-
-    def families(self, model: Model) -> Iterator[Family]:
-        """The product of what is listed, engines outermost."""
-        settings = sorted((flag, _text(value)) for flag, value in self.settings.items())
-        for engine in self.engine:
-            for precision in self.precision:
-                for gpu in self.gpu:
-                    yield Family(
-                        engine=engine,
-                        model=model,
-                        precision=precision,
-                        gpu=gpu,
-                        kv_cache_dtype=self.kv_cache_dtype,
-                        tensor_parallel=self.tensor_parallel,
-                        expert_parallel=self.expert_parallel,
-                        max_model_len=self.max_model_len,
-                        kv_cache_bytes=self.kv_cache_bytes,
-                        settings=tuple(settings),
-                    )
 
 
 class MatrixFile(Word):
     """A matrix as written. Validation tells what is wrong with the cells too, not only the keys."""
 
     launches: int = Field(default=3, gt=0)
-    models: dict[str, Model]
+    models: dict[str, ModelEntry]
     workloads: dict[str, Workload]
     families: tuple[FamilyEntry, ...] = Field(min_length=1)
 
@@ -105,24 +49,49 @@ class MatrixFile(Word):
     @model_validator(mode="wrap")
     @classmethod
     def _every_mistake_at_once(
-        cls, value: Any, handler: ModelWrapValidatorHandler["MatrixFile"]
+        cls, value: Any, handler: ModelWrapValidatorHandler["MatrixFile"], info: ValidationInfo
     ) -> "MatrixFile":
-        try:
-            document, details = handler(value), []
-        except ValidationError as error:
-            details = [_again(detail) for detail in error.errors(include_url=False)]
-            sound = _sound_part(value, details, handler)
-            if sound is None:
-                raise
-            document = sound
-        kept = _positions(value, details)
-        known = {section: list(value[section]) for section in ("models", "workloads")}
-        for place, what in mistakes(document, known, kept):
-            told = PydanticCustomError("value_error", "{what}", {"what": what})
-            details.append(InitErrorDetails(type=told, loc=place, input=None))
-        if details:
-            raise ValidationError.from_exception_data(cls.__name__, details)
+        """The context is what files were planned with: SHA-256 by path."""
+        written = written_out(value)
+        whole, unpinned = pinned(written.value, info.context or {})
+        document, details = _read(whole, handler)
+        spoilt = {detail["loc"][:2] for detail in written.broken}  # told where the sweep is wrong
+        found = {
+            (written.place(detail["loc"]), str(detail["type"])): detail
+            for detail in details
+            if detail["loc"][:2] not in spoilt
+        }  # what a sweep's workloads share is wrong in each of them, and told once
+        told = unpinned
+        if document is not None:
+            kept = _positions(whole, details)
+            known = {section: list(whole[section]) for section in ("models", "workloads")}
+            known["workloads"] += list(written.sweeps)
+            told += mistakes(document, known, kept)
+        every = [*written.broken, *(again(detail, place) for (place, _), detail in found.items())]
+        placed = dict.fromkeys((written.place(at), what) for at, what in told)
+        every += map(raisable, [*written.mistakes, *placed])
+        if every or document is None:
+            raise ValidationError.from_exception_data(cls.__name__, every)
         return document
+
+    def workload(self, name: str, model: str) -> Workload:
+        """As it is asked of that model: conversations are in its tokens."""
+        found = self.workloads[name]
+        if found.file is None or found.file.holds is not Holds.CONVERSATIONS:
+            return found
+        file = found.file.model_copy(update={"tokenizer": self.models[model].tokenizer})
+        return found.model_copy(update={"file": file})
+
+
+def _read(
+    value: Any, handler: ModelWrapValidatorHandler[MatrixFile]
+) -> tuple[MatrixFile | None, list[InitErrorDetails]]:
+    """(the document, or what of it is sound, or None; what is wrong with its keys)."""
+    try:
+        return handler(value), []
+    except ValidationError as error:
+        details = [again(detail, detail["loc"]) for detail in error.errors(include_url=False)]
+        return _sound_part(value, details, handler), details
 
 
 def mistakes(
@@ -141,14 +110,14 @@ def mistakes(
         yield from _unknown(entry, known, place)
         if entry.model not in document.models:
             continue
-        for family in entry.families(document.models[entry.model]):
+        for family in entry.families(document.models[entry.model].model):
             first = seen.setdefault(family.slug, position)
             if first != position:
                 yield place, f"{family.slug} is already families[{first}]; merge the two"
             served = [document.workloads[n] for n in entry.workloads if n in document.workloads]
             for field, what in obstacles(family, served):
                 yield ((*place, field) if field else place), what
-        yield from _too_long(entry, document.workloads, place)
+        yield from _unsuited(entry, document, place)
 
 
 def _unknown(entry: FamilyEntry, known: dict[str, list[str]], place: Place) -> Iterator[Mistake]:
@@ -166,19 +135,21 @@ def _unknown(entry: FamilyEntry, known: dict[str, list[str]], place: Place) -> I
             yield (*place, key), "lists a value twice; keep one"
 
 
-def _too_long(
-    entry: FamilyEntry, workloads: dict[str, Workload], place: Place
-) -> Iterator[Mistake]:
+def _unsuited(entry: FamilyEntry, document: MatrixFile, place: Place) -> Iterator[Mistake]:
+    """Workloads that this model cannot be asked."""
     for at, name in enumerate(entry.workloads):
-        if name not in workloads:
+        if name not in document.workloads:
             continue
-        prompt, answer = workloads[name].input_tokens.longest, workloads[name].output_tokens.longest
-        if prompt + answer > entry.max_model_len:
+        asked, here = document.workloads[name], (*place, "workloads", at)
+        if asked.longest_total > entry.max_model_len:
+            prompt, answer = asked.input_tokens.longest, asked.output_tokens.longest
             total = f"prompt {prompt} + answer {answer} = {prompt + answer} tokens"
-            yield (
-                (*place, "workloads", at),
-                f"{name}: {total}, max_model_len is {entry.max_model_len}",
-            )
+            if asked.longest_total < prompt + answer:
+                total = f"prompt and answer up to {asked.longest_total} tokens"
+            yield here, f"{name}: {total}, max_model_len is {entry.max_model_len}"
+        text = asked.file is not None and asked.file.holds is Holds.CONVERSATIONS
+        if text and document.models[entry.model].tokenizer is None:
+            yield here, f"{name} has conversations: name the `tokenizer` of models.{entry.model}"
 
 
 def _sound_part(
@@ -211,20 +182,6 @@ def _positions(value: Any, details: list[InitErrorDetails]) -> list[int]:
     """Places of the family entries that have nothing wrong in themselves."""
     broken = {detail["loc"][1] for detail in details if detail["loc"][0] == "families"}
     return [at for at in range(len(value["families"])) if at not in broken]
-
-
-def _again(detail: Any) -> InitErrorDetails:
-    """A reported mistake in the form in which it can be raised once more, with others."""
-    return InitErrorDetails(
-        type=detail["type"],
-        loc=detail["loc"],
-        input=detail["input"],
-        ctx=detail.get("ctx", {}),
-    )
-
-
-def _text(value: Setting) -> str | None:
-    return None if value is None or value is True else str(value)
 
 
 def _meant(given: str, known: list[str]) -> str:

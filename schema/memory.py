@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 
 from pydantic import Field
 
-from schema.cells import Arrival, Family, Gpu, KvCacheDtype, Precision, Workload
+from schema.arrivals import Arrival
+from schema.cells import Family, Gpu, KvCacheDtype, Precision, Workload
 from schema.words import Word
 
 MIB = 2**20
@@ -144,12 +145,14 @@ def _fit(family: Family, workloads: tuple[Workload, ...]) -> Fit:
 
 
 def _held_tokens(workload: Workload) -> int:
-    """Tokens that a closed loop holds on average; other arrivals may wait for the cache."""
+    """Tokens that a closed loop holds on average; other arrivals may wait for the cache.
+
+    Of requests from a file only the longest that may be asked is known here.
+    """
     if workload.arrival is not Arrival.CLOSED_LOOP:
         return 0
-    return math.ceil(
-        workload.in_flight * (workload.input_tokens.mean + workload.output_tokens.mean)
-    )
+    mean = workload.input_tokens.mean + workload.output_tokens.mean
+    return math.ceil(workload.in_flight * min(mean, workload.longest_total))
 
 
 def _others(family: Family) -> Iterator[tuple[str, Family]]:

@@ -64,6 +64,7 @@ _ALL = [
     _higher("total_throughput", "tok/s", "prompt and answer tokens per second", judged=False),
     _higher("request_throughput", "req/s", "finished requests per second", judged=False),
     _higher("goodput", "req/s", "requests per second that kept every limit of the workload"),
+    _higher("goodput_share", "1", "part of all requests that kept every limit", judged=False),
     *_latency("ttft", "the time from sending a request to its first token"),
     *_latency("itl", "the gaps between successive tokens, pooled over all requests"),
     *_latency("tpot", "a request's mean time per token after the first"),

@@ -13,8 +13,10 @@ import pytest
 from psycopg import sql
 from sqlalchemy.orm import Session
 
-from schema.cells import Arrival, Cell, Engine, Family, Gpu, Lengths, Precision, Workload
+from schema.arrivals import Arrival
+from schema.cells import Cell, Engine, Family, Gpu, Precision, Workload
 from schema.judgements import Comparison, Judgement, Side, Verdict
+from schema.lengths import Lengths
 from schema.models import Model, Weights
 from schema.nights import Night, NightKind
 from schema.session import Role, migrate, open_database

@@ -1,7 +1,8 @@
 """A bundle: one file that holds a night's plan and the runner that executes it.
 
-It is a zip that Python runs: `__main__.py`, `plan.json`, and the rooms `runners` and `schema` as
-they are in this checkout. The same plan and code give the same bytes.
+It is a zip that Python runs: `__main__.py`, `plan.json`, the rooms `runners` and `schema` as they
+are in this checkout, and in `workloads/` the files that its requests come from. The same plan, code
+and files give the same bytes.
 """
 
 import zipfile
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 
 from runners.errors import BundleError
 from runners.home import REPOSITORY
+from schema.data_files import WORKLOADS, DataFileError, content, data_files
 from schema.nights import Bundle
 
 ENDING = ".pyz"
@@ -34,18 +36,20 @@ sys.exit(begin([sys.argv[0], *(given[1:] if given[:1] == ["execute"] else given)
 
 
 def write(bundle: Bundle, path: Path) -> None:
-    """Write the file whole or not at all; raises BundleError when the place cannot be written."""
+    """Write the file whole or not at all; raises BundleError when the place cannot be written, or
+    when a file that a workload needs is absent or has changed."""
     part = path.with_name(f"{path.name}.part")
     try:
         with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as packed:
-            for name, content in _members(bundle):
+            for name, read in _members(bundle):
                 member = zipfile.ZipInfo(name, EPOCH)
                 member.compress_type = zipfile.ZIP_DEFLATED
-                packed.writestr(member, content)
+                packed.writestr(member, read)
         part.rename(path)
-    except OSError as error:
+    except (OSError, DataFileError) as error:
         part.unlink(missing_ok=True)
-        raise BundleError(f"cannot write {path}: {error.strerror}") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise BundleError(f"cannot write {path}: {why}") from error
 
 
 def read(path: Path) -> Bundle:
@@ -63,3 +67,5 @@ def _members(bundle: Bundle) -> Iterator[tuple[str, bytes]]:
     for room in ROOMS:
         for path in sorted((REPOSITORY / room).rglob("*.py")):
             yield path.relative_to(REPOSITORY).as_posix(), path.read_bytes()
+    for file in data_files(bundle.night.cells):
+        yield f"{WORKLOADS.name}/{file.path}", content(file)

@@ -16,7 +16,8 @@ from runners.errors import ClientDied
 from runners.load import clock, wire
 from runners.load.job import NUMBER_BYTES, Ask, Job, Share
 from runners.workload import Draft
-from schema.cells import Arrival, Workload
+from schema.arrivals import Arrival
+from schema.cells import Workload
 from schema.trials import Request
 
 MARGIN_S = 0.02

@@ -10,8 +10,10 @@ from alerts.findings import Findings, findings
 from regressions.compare import compare, side
 from regressions.judge import judge
 from regressions.policy import JUDGED, read_policy
-from schema.cells import Arrival, Cell, Engine, Family, Gpu, Lengths, Precision, Workload
+from schema.arrivals import Arrival
+from schema.cells import Cell, Engine, Family, Gpu, Precision, Workload
 from schema.judgements import Comparison, Judgement, Warning
+from schema.lengths import Lengths
 from schema.metrics import METRICS
 from schema.models import Model, Weights
 from schema.nights import Night, NightKind

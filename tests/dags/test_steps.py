@@ -45,7 +45,7 @@ def launched(monkeypatch: pytest.MonkeyPatch, document: Document) -> list[int]:
 
 
 def _order_of(planned: Any) -> dict[str, Any]:
-    return order(planned, matrix="demo", matrix_digest=load_matrix("demo").digest)
+    return order(planned, load_matrix("demo"))
 
 
 def test_a_plan_records_the_night_and_orders_each_launch_where_its_device_is(

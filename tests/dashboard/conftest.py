@@ -18,7 +18,9 @@ from streamlit.testing.v1 import AppTest
 
 from regressions.night import judge_night
 from regressions.policy import read_policy
-from schema.cells import Arrival, Cell, Engine, Family, Gpu, Lengths, Precision, Workload
+from schema.arrivals import Arrival
+from schema.cells import Cell, Engine, Family, Gpu, Precision, Workload
+from schema.lengths import Lengths
 from schema.models import Model, Weights
 from schema.nights import Night, NightKind
 from schema.session import writing

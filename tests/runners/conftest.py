@@ -19,7 +19,9 @@ from runners import cards, checks, device, measuring, server
 from runners.builds.environment import InstalledEngine
 from runners.launch import Options, launch
 from runners.server import free_port
-from schema.cells import Arrival, Cell, Engine, Family, Gpu, Lengths, Precision, Workload
+from schema.arrivals import Arrival
+from schema.cells import Cell, Engine, Family, Gpu, Precision, Workload
+from schema.lengths import Lengths
 from schema.models import Model, Weights
 from schema.nights import PlannedLaunch
 from schema.trials import Arm, BuildSpec, Card, Launch

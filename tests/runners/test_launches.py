@@ -20,7 +20,8 @@ from runners.launch import Options, launch, may_pass
 from runners.measures import latencies
 from runners.server import free_port
 from runners.telemetry.watch import Watch
-from schema.cells import Arrival, Cell, Engine, Gpu
+from schema.arrivals import Arrival
+from schema.cells import Cell, Engine, Gpu
 from schema.nights import PlannedLaunch
 from schema.trials import Launch, TrialState
 
@@ -28,6 +29,13 @@ CellMaker = Callable[..., Cell]
 PlanMaker = Callable[..., PlannedLaunch]
 Launcher = Callable[..., Launch]
 EngineProcesses = Callable[[], list[int]]
+
+
+FROM_A_FILE = {
+    "file": {"path": "nowhere.csv", "sha256": "0" * 64},
+    "input_tokens": {"longest": 16},
+    "output_tokens": {"longest": 16},
+}
 
 
 def only_reason(document: Launch) -> str:
@@ -370,3 +378,28 @@ def test_launching_needs_an_installed_build_not_a_database(
     home = tmp_path / "home"
     document = launch(make_plan(), EnvironmentProvisioner(home), Options(home=home))
     assert "vllm==0.32.0 is not installed at" in only_reason(document)
+
+
+def test_a_cell_whose_file_is_gone_fails_alone(
+    run_launch: Launcher,
+    make_plan: PlanMaker,
+    make_cell: CellMaker,
+    engine_processes: EngineProcesses,
+) -> None:
+    gone = make_cell(name="gone", **FROM_A_FILE)
+    document = run_launch(make_plan(gone, make_cell()))
+    lost, measured = document.trials
+    assert (lost.state, lost.seed, lost.measurements) == (TrialState.FAILED, 0, {})
+    assert lost.reason is not None
+    assert lost.reason.startswith("BadRequestFile: no file nowhere.csv in ")
+    assert measured.state is TrialState.VALID
+    assert not engine_processes()
+
+
+def test_no_engine_starts_for_files_that_are_gone(
+    run_launch: Launcher, make_plan: PlanMaker, make_cell: CellMaker
+) -> None:
+    document = run_launch(make_plan(make_cell(name="gone", **FROM_A_FILE)))
+    assert only_reason(document).startswith("BadRequestFile: no file nowhere.csv in ")
+    assert (document.command, document.log_tail, document.startup_s) == ((), "", None)
+    assert not may_pass(document)

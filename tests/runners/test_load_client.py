@@ -12,7 +12,9 @@ from runners.load.client import Window, client
 from runners.measures import latencies
 from runners.prometheus import parse
 from runners.workload import Draft, draw
-from schema.cells import Arrival, Cell, Lengths
+from schema.arrivals import Arrival
+from schema.cells import Cell
+from schema.lengths import Lengths
 
 CellMaker = Callable[..., Cell]
 Served = Callable[..., str]

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from schema.cells import Arrival, Engine, Gpu, Precision
+from schema.arrivals import Arrival
+from schema.cells import Engine, Gpu, Precision
 from schema.documents import BadDocument
 from schema.matrix import Matrix, UnknownCells, UnknownMatrix, load_matrix, matrix_names
 from schema.memory import fit

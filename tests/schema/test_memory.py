@@ -4,16 +4,9 @@ from typing import Any
 
 import pytest
 
-from schema.cells import (
-    Arrival,
-    Engine,
-    Family,
-    Gpu,
-    KvCacheDtype,
-    Lengths,
-    Precision,
-    Workload,
-)
+from schema.arrivals import Arrival
+from schema.cells import Engine, Family, Gpu, KvCacheDtype, Precision, Workload
+from schema.lengths import Lengths
 from schema.memory import GIB, fit, kv_bytes, weights_bytes
 from schema.models import Model, Weights
 
@@ -70,6 +63,19 @@ def closed_loop(concurrency: int) -> Workload:
         input_tokens=lengths,
         output_tokens=lengths,
     )
+
+
+def test_a_closed_loop_from_a_file_may_hold_nothing_but_its_longest_requests() -> None:
+    file = {"path": "f", "sha256": "0" * 64, "longest_total": 900}
+    longest = {"longest": 600}
+    asked = closed_loop(8).model_dump() | {"input_tokens": longest, "output_tokens": longest}
+    one = family(LLAMA_8B, Precision.BF16, Gpu.H100)
+    at_most, with_a_limit = (
+        fit(one, [Workload.model_validate(asked | {"file": file | {"longest_total": limit}})])
+        for limit in (None, 900)
+    )
+    assert at_most.kv_tokens == 8 * 1200
+    assert with_a_limit.kv_tokens == 8 * 900
 
 
 @pytest.mark.parametrize(

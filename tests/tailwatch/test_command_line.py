@@ -1,11 +1,15 @@
 """The command line: help that teaches, errors in one message, honest exit codes."""
 
 import argparse
+import os
 from pathlib import Path
 
 import pytest
 
+from schema.data_files import WORKLOADS
 from tailwatch.__main__ import build_parser, main
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "matrix" / "workloads.txt"
 
 
 @pytest.fixture(autouse=True)
@@ -81,6 +85,33 @@ def test_the_matrix_goes_to_stdout_and_its_size_to_stderr(
     shown = capsys.readouterr()
     assert "vllm/tiny-mixtral/bf16/cpu/tp1/enforce-eager/closed-4" in shown.out
     assert "4 cells in 2 families" in shown.err
+
+
+def test_the_matrix_tells_what_each_workload_sends_with_units(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The example has every kind of workload; what one draw of it looks like is pinned as well."""
+    assert main(["matrix", "workloads", "--draw"]) == 0
+    shown = capsys.readouterr().out
+    if os.environ.get("UPDATE_GOLDEN") == "1":
+        GOLDEN.write_text(shown, encoding="utf-8")
+    assert shown == GOLDEN.read_text(encoding="utf-8"), "if meant, UPDATE_GOLDEN=1 and review"
+
+
+def test_a_file_that_cannot_be_drawn_from_is_told_after_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "example").mkdir()
+    for file in (WORKLOADS / "example").iterdir():
+        (tmp_path / "example" / file.name).write_bytes(file.read_bytes())
+    broken = tmp_path / "example" / "lengths.csv"
+    broken.write_text("input_tokens,output_tokens\n4,many\n")
+    monkeypatch.setenv("TAILWATCH_WORKLOADS", str(tmp_path))
+    assert main(["matrix", "workloads", "--draw"]) == 1
+    shown = capsys.readouterr()
+    told = "example/lengths.csv:2: output_tokens: should be a number of tokens, not 'many'"
+    assert shown.err.count(told) == 1
+    assert "batch-8: 16 requests with 8 in flight" in shown.out
 
 
 def test_an_unreachable_database_is_one_sentence(
