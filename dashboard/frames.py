@@ -1,6 +1,7 @@
 """Stored rows as the frames that charts draw. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 
 import numpy as np
@@ -10,13 +11,19 @@ from dashboard.charts.series import Band
 from dashboard.colours import NOT_JUDGED
 from dashboard.units import interval, percent
 from schema.judgements import Comparison, Side, Verdict
+from schema.latencies import latencies as observed
 from schema.metrics import METRICS, Direction
+from schema.requests import Request
+from schema.store.sketches import Bins
 from schema.store.trials import TrialSummary
 from schema.store.values import Value
-from schema.trials import Arm, Request, Telemetry
+from schema.trials import Arm, Telemetry
+from stats.sketch import restored
 
 SPREADS = 3
 """Half the height of a baseline band, in robust standard deviations."""
+SHOWN = ("ttft", "itl", "e2e")
+"""Latencies whose distribution a trial shows."""
 _MAD_TO_SD = 1.4826  # of a normal distribution; Rousseeuw & Croux 1993
 _LEAST_FOR_A_BAND = 3
 _REFERENCES = {Arm.CONTROL, Arm.CONFIRM_BASELINE, Arm.RELEASE_BASELINE}
@@ -143,12 +150,13 @@ def _gaps(row: Request) -> pd.DataFrame:
 
 def latencies(rows: Sequence[Request]) -> dict[str, pd.Series]:
     """TTFT from sending, ITL between tokens, E2E from the scheduled moment; answered only, s."""
-    frame = requests([row for row in rows if row.error is None and row.event_s])
-    return {
-        "TTFT": frame["first_s"] - frame["sent_s"],
-        "ITL": gaps(rows)["gap_s"],
-        "E2E": frame["last_s"] - frame["scheduled_s"],
-    }
+    seen = asdict(observed(rows))
+    return {name.upper(): pd.Series(seen[name], dtype="float64") for name in SHOWN}
+
+
+def sketched(sketches: Mapping[str, Bins]) -> dict[str, pd.Series]:
+    """The same from sketches: one value an observation, within 1 % of it."""
+    return {name.upper(): pd.Series(restored(sketches.get(name, {}))) for name in SHOWN}
 
 
 _READ = (

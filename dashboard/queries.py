@@ -1,7 +1,8 @@
 """What the pages ask of the database: one session a page, kept for a short while."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import streamlit as st
 
@@ -11,19 +12,23 @@ from regressions.policy import Policy, read_policy
 from schema.cells import Cell
 from schema.judgements import Comparison, Judgement, Side
 from schema.nights import Night
+from schema.requests import Requests
 from schema.session import reading
 from schema.store import annotations as stored_annotations
 from schema.store import cells as stored_cells
 from schema.store import judgements as stored_judgements
 from schema.store import launches as stored_launches
 from schema.store import nights as stored_nights
+from schema.store import requests as stored_requests
+from schema.store import sketches as stored_sketches
 from schema.store import trials as stored_trials
 from schema.store import values as stored_values
 from schema.store.annotations import Annotation
 from schema.store.nights import NightSummary
+from schema.store.sketches import Bins
 from schema.store.trials import TrialFacts, TrialSummary
 from schema.store.values import Value
-from schema.trials import Build, Request, Telemetry
+from schema.trials import Build, Telemetry
 
 FRESH_S = 20
 """How old an answer may be while a night is still going on."""
@@ -51,7 +56,11 @@ class TrialPage:
     """Everything about one trial."""
 
     facts: TrialFacts
-    requests: Sequence[Request]
+    requests: Requests
+    sketches: Mapping[str, Bins]
+    """How its latencies were distributed: what is left once its requests are dropped."""
+    dropped_on: date | None
+    """When requests of its month were dropped."""
     telemetry: Sequence[Telemetry]
     siblings: Sequence[TrialSummary]
     """Trials that the same launch served, this one included."""
@@ -116,9 +125,12 @@ def trial(key: str) -> TrialPage:
     with reading() as session:
         facts = stored_trials.trial(session, key)
         others = stored_trials.trials_of_night(session, facts.summary.night)
+        month = facts.launch.started_at.date().replace(day=1)
         return TrialPage(
             facts=facts,
-            requests=stored_trials.requests(session, key),
+            requests=stored_requests.requests(session, key),
+            sketches=stored_sketches.sketches(session, key),
+            dropped_on=stored_requests.dropped_on(session, month),
             telemetry=stored_launches.telemetry(session, facts.launch.key),
             siblings=[own for own in others if own.launch == facts.launch.key],
         )

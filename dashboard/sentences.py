@@ -3,6 +3,7 @@
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 
 from dashboard.units import NONE, duration, interval, pair, percent, probability, quantity
 from regressions.sentences import counted
@@ -13,6 +14,7 @@ from schema.nights import Night, NightKind
 from schema.store.trials import TrialFacts, TrialSummary
 from schema.store.values import Value
 from schema.trials import Host, Telemetry, TrialState
+from stats.sketch import ACCURACY
 
 NO_NIGHTS = (
     "No night is recorded yet. Run `make demo` to measure two builds of vLLM on this machine, "
@@ -42,6 +44,15 @@ def builds_line(night: Night, trials: Sequence[TrialSummary]) -> str:
         builds = f"{contenders} against the nights before"
     hosts = sorted({own.host for own in trials})
     return f"{builds} · {'host ' + ', '.join(hosts) if hosts else 'no host yet'}"
+
+
+def dropped_line(day: date | None) -> str:
+    """Where the percentiles of a trial come from whose requests are gone."""
+    when = "" if day is None else f" on {day.isoformat()}"
+    return (
+        f"Its requests were dropped{when}, as housekeeping does when they are old. These "
+        f"percentiles are from the sketch of each latency, within {ACCURACY * 100:g} %."
+    )
 
 
 def trials_line(

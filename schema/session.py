@@ -26,12 +26,14 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 DESCRIPTION = text("""
 WITH tables AS (
     SELECT oid, relname FROM pg_class
-    WHERE relnamespace = CAST(:schema AS regnamespace) AND relkind = 'r'
+    WHERE relnamespace = CAST(:schema AS regnamespace) AND relkind IN ('r', 'p')
       AND relname <> 'alembic_version')
 SELECT concat_ws(' ', 'column', relname || '.' || attname, format_type(atttypid, atttypmod),
                  CASE WHEN attnotnull THEN 'NOT NULL' END, pg_get_expr(adbin, adrelid))
 FROM tables JOIN pg_attribute ON attrelid = tables.oid AND attnum > 0 AND NOT attisdropped
 LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+UNION ALL
+SELECT concat_ws(' ', 'table', relname, 'partitioned by', pg_get_partkeydef(oid)) FROM tables
 UNION ALL
 SELECT concat_ws(' ', 'constraint', conname, 'of', relname, pg_get_constraintdef(pg_constraint.oid))
 FROM tables JOIN pg_constraint ON conrelid = tables.oid

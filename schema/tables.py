@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
+from schema import kept_tables  # noqa: F401 (makes its tables known)
 from schema.cells import Engine, Gpu, Precision
 from schema.columns import Base, Big, Day, Json, Key, Recorded, finite, one_of
 from schema.judgements import Verdict
@@ -12,7 +13,7 @@ from schema.nights import NightKind
 from schema.trials import Arm, Artefact, TrialState
 
 COUNTS = "replicate >= 0 AND attempt >= 1"
-TABLES = Base.metadata  # filled by the classes below
+TABLES = Base.metadata  # filled by the classes below and by those of kept_tables
 
 
 class HostRow(Base):
@@ -147,44 +148,6 @@ class MeasurementRow(Base):
     trial: Mapped[str] = mapped_column(ForeignKey("trials.key"), primary_key=True)
     metric: Mapped[Key]
     value: Mapped[float]
-
-
-class RequestRow(Base):
-    """One call sent during a trial; seconds since its measured window began."""
-
-    __tablename__ = "requests"
-
-    trial: Mapped[str] = mapped_column(ForeignKey("trials.key"), primary_key=True)
-    index: Mapped[int] = mapped_column(primary_key=True)
-    scheduled_s: Mapped[float]
-    sent_s: Mapped[float]
-    input_tokens: Mapped[int]
-    output_tokens: Mapped[int]
-    event_s: Mapped[list[float]]
-    event_tokens: Mapped[list[int]]
-    error: Mapped[str | None]
-
-
-class TelemetryRow(Base):
-    """One reading of the machine; seconds since the launch."""
-
-    __tablename__ = "telemetry"
-
-    launch: Mapped[str] = mapped_column(ForeignKey("launches.key"), primary_key=True)
-    index: Mapped[int] = mapped_column(primary_key=True)
-    at_s: Mapped[float]
-    device: Mapped[str]
-    memory_bytes: Mapped[Big | None]
-    utilisation: Mapped[float | None]
-    power_w: Mapped[float | None]
-    energy_j: Mapped[float | None]
-    sm_clock_hz: Mapped[float | None]
-    temperature_c: Mapped[float | None]
-    throttle_reasons: Mapped[Big | None]
-    memory_clock_hz: Mapped[float | None]
-    ecc_corrected: Mapped[Big | None]
-    ecc_uncorrected: Mapped[Big | None]
-    remapped_rows: Mapped[Big | None]
 
 
 class ComparisonRow(Base):

@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, Field, field_validator
 
 from schema.cells import Cell, Engine, Gpu
 from schema.metrics import METRICS
+from schema.requests import NONE, PackedRequests
 from schema.words import Word, digest
 
 
@@ -135,22 +136,6 @@ class Check(Word):
     note: str = ""
 
 
-class Request(Word):
-    """One call sent during a trial. Seconds since the measured window began."""
-
-    index: int
-    scheduled_s: float
-    sent_s: float
-    input_tokens: int
-    output_tokens: int = 0
-    """Counted by the engine's usage, never by events."""
-    event_s: tuple[float, ...] = ()
-    """When each event with tokens was read, before it was parsed."""
-    event_tokens: tuple[int, ...] = ()
-    """Tokens received so far at each event: engines merge several into one."""
-    error: str | None = None
-
-
 class Telemetry(Word):
     """One reading of the machine while the engine ran. None is `not available`, never 0."""
 
@@ -189,7 +174,7 @@ class Trial(Word):
     not_estimable: dict[str, str] = {}
     """Metrics that this trial could not estimate, each with its reason."""
     checks: tuple[Check, ...] = ()
-    requests: tuple[Request, ...] = ()
+    requests: PackedRequests = NONE
     server: dict[str, float] = {}
     """The engine's own counters over the measured window, for cross-checks."""
 

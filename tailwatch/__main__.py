@@ -9,7 +9,16 @@ from runners.errors import RunnerError
 from schema.documents import BadDocument
 from schema.matrix import MatrixError
 from schema.session import SchemaError
-from tailwatch.commands import database, matrix, night, plan, record, release, stack
+from tailwatch.commands import (
+    database,
+    housekeeping,
+    matrix,
+    night,
+    plan,
+    record,
+    release,
+    stack,
+)
 from tailwatch.console import tell
 from tailwatch.errors import TailwatchError, UsageError
 
@@ -44,7 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for group in (stack, release, night, plan, record, database, matrix):
+    for group in (stack, release, night, plan, record, database, matrix, housekeeping):
         group.register(commands)
     return parser
 

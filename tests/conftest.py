@@ -19,6 +19,7 @@ from schema.judgements import Comparison, Judgement, Side, Verdict
 from schema.lengths import Lengths
 from schema.models import Model, Weights
 from schema.nights import Night, NightKind
+from schema.requests import Request
 from schema.session import Role, migrate, open_database
 from schema.tables import TABLES
 from schema.trials import (
@@ -29,7 +30,6 @@ from schema.trials import (
     Check,
     Host,
     Launch,
-    Request,
     Telemetry,
     Trial,
     TrialState,

@@ -60,8 +60,11 @@ if requests:
     st.plotly_chart(gaps_over_time(frames.gaps(requests)), key="gaps")
     st.markdown("**Every request**")
     st.plotly_chart(timeline(frames.requests(requests)), key="timeline")
+elif any(page.sketches.values()):
+    st.plotly_chart(percentiles(frames.sketched(page.sketches)), key="percentiles")
+    st.caption(sentences.dropped_line(page.dropped_on))
 else:
-    st.caption("No request was sent.")
+    st.caption("No request was answered." if page.sketches else "No request was sent.")
 
 st.subheader("Machine")
 cards = facts.host.cards

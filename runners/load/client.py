@@ -18,7 +18,7 @@ from runners.load.job import NUMBER_BYTES, Ask, Job, Share
 from runners.workload import Draft
 from schema.arrivals import Arrival
 from schema.cells import Workload
-from schema.trials import Request
+from schema.requests import Request
 
 MARGIN_S = 0.02
 """From the last process being ready until the window begins."""

@@ -1,26 +1,26 @@
 """Launches: recording what a runner wrote, exactly once."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from datetime import UTC
 from typing import Any
 
-import psycopg
 from sqlalchemy import insert, select, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
 from schema.columns import Base
+from schema.kept_tables import TelemetryRow
+from schema.packed import pack_rows, unpack_rows
 from schema.session import SchemaError
 from schema.store.cells import record_cells
 from schema.store.nights import UnknownNight
+from schema.store.requests import NoSuchMonth, keep_requests, make_month
 from schema.tables import (
     BuildRow,
     HostRow,
     LaunchRow,
     MeasurementRow,
     NightRow,
-    RequestRow,
-    TelemetryRow,
     TrialRow,
 )
 from schema.trials import Launch, Telemetry, Trial
@@ -29,7 +29,7 @@ TAKE_TURNS = text("SELECT pg_advisory_xact_lock(hashtext('tailwatch.record'))")
 
 
 class AmbiguousLaunch(SchemaError):
-    """A document says two things about one trial, or about one request of it."""
+    """A document says two things about one trial."""
 
 
 def record(session: Session, launch: Launch) -> int:
@@ -42,8 +42,16 @@ def record(session: Session, launch: Launch) -> int:
     Raises UnknownNight when the night's plan was not recorded before, and AmbiguousLaunch.
     """
     _require_unambiguous(launch)
+    session.execute(TAKE_TURNS)  # before any savepoint, which would give the turn away when undone
+    try:
+        return _record(session, launch)
+    except NoSuchMonth:  # once a month at most: cheaper than to ask each time
+        make_month(session, launch.started_at.astimezone(UTC).date())
+        return _record(session, launch)
+
+
+def _record(session: Session, launch: Launch) -> int:
     with session.begin_nested():
-        session.execute(TAKE_TURNS)
         if session.get(NightRow, launch.night) is None:
             raise UnknownNight(
                 f"launch {launch.key} belongs to night {launch.night}, whose plan is not recorded "
@@ -64,9 +72,8 @@ def launch_keys(session: Session, night: str) -> set[str]:
 
 def telemetry(session: Session, launch_key: str) -> list[Telemetry]:
     """Readings of the machine during a launch, in the order in which they were taken."""
-    fields = [getattr(TelemetryRow, field) for field in Telemetry.model_fields]
-    rows = select(*fields).where(TelemetryRow.launch == launch_key).order_by(TelemetryRow.index)
-    return [Telemetry.model_validate(dict(row)) for row in session.execute(rows).mappings()]
+    found = session.get(TelemetryRow, launch_key)
+    return [Telemetry(**row) for row in unpack_rows(found.packed)] if found else []
 
 
 def _further(session: Session, launch: Launch) -> Launch:
@@ -89,11 +96,6 @@ def _further(session: Session, launch: Launch) -> Launch:
 def _require_unambiguous(launch: Launch) -> None:
     cells = Counter(trial.cell.slug for trial in launch.trials)
     twice = [f"two trials of {slug}" for slug, count in cells.items() if count > 1]
-    for trial in launch.trials:
-        indexes = Counter(request.index for request in trial.requests)
-        repeated = [str(index) for index, count in indexes.items() if count > 1]
-        if repeated:
-            twice.append(f"requests {', '.join(repeated[:5])} of {trial.cell.slug} twice")
     if twice:
         raise AmbiguousLaunch(
             f"launch {launch.key} of night {launch.night} holds {'; '.join(twice)}: nothing of it "
@@ -115,25 +117,15 @@ def _keep(session: Session, launch: Launch) -> None:
         for metric, value in trial.measurements.items()
     ]
     _insert(session, MeasurementRow, measurements)
-    _copy(session, RequestRow, _request_rows(launch))
-    _copy(session, TelemetryRow, _telemetry_rows(launch))
+    keep_requests(session, launch)
+    if launch.telemetry:
+        readings = pack_rows([reading.model_dump() for reading in launch.telemetry])
+        session.execute(insert(TelemetryRow), {"launch": launch.key, "packed": readings})
 
 
 def _insert(session: Session, table: type[Base], rows: list[dict[str, Any]]) -> None:
     if rows:
         session.execute(insert(table), rows)
-
-
-def _copy(session: Session, table: type[Base], rows: Iterable[tuple[Any, ...]]) -> None:
-    """COPY, because a launch holds more requests than everything else together."""
-    columns = ", ".join(f'"{column.name}"' for column in table.__table__.columns)
-    statement = f"COPY {table.__tablename__} ({columns}) FROM STDIN"
-    driver = session.connection().connection.driver_connection
-    if not isinstance(driver, psycopg.Connection):
-        raise TypeError(f"COPY needs psycopg, not {type(driver).__name__}")
-    with driver.cursor() as cursor, cursor.copy(statement.encode()) as copy:
-        for row in rows:
-            copy.write_row(row)
 
 
 def _launch_row(launch: Launch) -> dict[str, Any]:
@@ -156,28 +148,6 @@ def _trial_row(launch: Launch, trial: Trial) -> dict[str, Any]:
         "checks": [check.model_dump() for check in trial.checks],
     }
     return {name: _storable(value) for name, value in (own | references).items()}
-
-
-def _request_rows(launch: Launch) -> Iterator[tuple[Any, ...]]:
-    for trial in launch.trials:
-        key = launch.trial_key(trial)
-        for request in trial.requests:
-            yield (
-                key,
-                request.index,
-                request.scheduled_s,
-                request.sent_s,
-                request.input_tokens,
-                request.output_tokens,
-                list(request.event_s),
-                list(request.event_tokens),
-                _storable(request.error),
-            )
-
-
-def _telemetry_rows(launch: Launch) -> Iterator[tuple[Any, ...]]:
-    for index, reading in enumerate(launch.telemetry):
-        yield (launch.key, index, *reading.model_dump().values())
 
 
 def _storable(value: Any) -> Any:

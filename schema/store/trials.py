@@ -16,10 +16,9 @@ from schema.tables import (
     HostRow,
     LaunchRow,
     MeasurementRow,
-    RequestRow,
     TrialRow,
 )
-from schema.trials import Arm, Build, Card, Check, Host, Request, TrialState
+from schema.trials import Arm, Build, Card, Check, Host, TrialState
 
 
 class UnknownTrial(SchemaError):
@@ -131,13 +130,6 @@ def trial(session: Session, key: str) -> TrialFacts:
         not_estimable=row.not_estimable,
         server=row.server,
     )
-
-
-def requests(session: Session, trial_key: str) -> list[Request]:
-    """The calls sent during a trial, by index."""
-    fields = [getattr(RequestRow, field) for field in Request.model_fields]
-    rows = select(*fields).where(RequestRow.trial == trial_key).order_by(RequestRow.index)
-    return [Request.model_validate(dict(row)) for row in session.execute(rows).mappings()]
 
 
 def _host(row: HostRow) -> Host:

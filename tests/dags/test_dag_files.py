@@ -35,7 +35,7 @@ GRAPH = {
 
 def test_every_dag_file_can_be_imported(dag_bag: "DagBag") -> None:
     assert dag_bag.import_errors == {}
-    assert set(dag_bag.dags) == {"nightly", "release"}
+    assert set(dag_bag.dags) == {"nightly", "release", "housekeeping"}
 
 
 @pytest.mark.parametrize("name", ["nightly", "release"])
@@ -61,6 +61,22 @@ def test_launches_wait_for_a_device_of_their_kind_and_recording_does_not(
 def test_no_pass_overtakes_another_of_its_kind(dag_bag: "DagBag") -> None:
     assert {dag.max_active_runs for dag in dag_bag.dags.values()} == {1}
     assert not any(dag.catchup for dag in dag_bag.dags.values())
+
+
+def test_housekeeping_is_one_task_a_day_that_nobody_has_to_begin(dag_bag: "DagBag") -> None:
+    dag = dag_bag.dags["housekeeping"]
+    assert [task.task_id for task in dag.tasks] == ["keep_house"]
+    assert dag.task_dict["keep_house"].retries > 0
+    assert dag.is_paused_upon_creation is False
+    assert dag.schedule == "0 12 * * *"
+
+
+@pytest.mark.parametrize("days", [-1, "90", 1.5])
+def test_housekeeping_refuses_what_is_no_number_of_days(dag_bag: "DagBag", days: object) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    with pytest.raises(ParamValidationError):
+        dag_bag.dags["housekeeping"].params.get_param("keep_days").resolve(days)
 
 
 REFUSED: list[tuple[str, Any]] = [

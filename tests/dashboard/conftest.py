@@ -23,6 +23,7 @@ from schema.cells import Cell, Engine, Family, Gpu, Precision, Workload
 from schema.lengths import Lengths
 from schema.models import Model, Weights
 from schema.nights import Night, NightKind
+from schema.requests import Request
 from schema.session import writing
 from schema.store.annotations import annotate
 from schema.store.launches import record
@@ -35,7 +36,6 @@ from schema.trials import (
     Check,
     Host,
     Launch,
-    Request,
     Telemetry,
     Trial,
     TrialState,

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dags.retention import sketches_of
 from dashboard import frames
 from dashboard.charts.compare import forest, strip
 from dashboard.charts.layout import thin
@@ -11,7 +12,8 @@ from dashboard.charts.series import Band, Mark, series
 from dashboard.charts.trial import gaps_over_time, percentiles, timeline
 from dashboard.units import Scale
 from schema.judgements import Comparison, Side, Verdict
-from schema.trials import Request
+from schema.requests import Request, Requests
+from stats.sketch import ACCURACY
 
 MS = Scale(factor=1e-3, label="ms")
 
@@ -113,6 +115,14 @@ def test_a_failed_request_enters_no_latency() -> None:
     seen = frames.latencies(REQUESTS)
     assert seen["TTFT"].tolist() == pytest.approx([0.1])
     assert seen["E2E"].tolist() == pytest.approx([0.5])
+
+
+def test_sketches_are_drawn_like_the_latencies_that_they_keep() -> None:
+    seen = frames.latencies(REQUESTS)
+    kept = frames.sketched(sketches_of(Requests.of(REQUESTS)))
+    assert kept.keys() == seen.keys()
+    for name, values in seen.items():
+        assert kept[name].tolist() == pytest.approx(sorted(values), rel=ACCURACY)
 
 
 def test_percentiles_are_as_many_panels_as_latencies() -> None:

@@ -2,15 +2,20 @@
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dags.retention import keep_house
 from schema.nights import Night
 from schema.session import writing
+from schema.store.launches import record
 from schema.store.nights import record_night
 
 Open = Callable[..., AppTest]
+Make = Callable[..., Any]
 
 
 def _text(page: AppTest) -> str:
@@ -128,6 +133,21 @@ def test_a_valid_trial_shows_its_metrics_requests_and_machine(release, open_page
     assert "client-loop-lag: passed" in text
     assert len(page.get("plotly_chart")) == 4
     assert any("vllm serve" in own.value for own in page.code)
+
+
+def test_a_trial_whose_requests_were_dropped_shows_their_sketches(
+    own_database_url: str, open_page: Open, make_night: Make, make_launch: Make
+) -> None:
+    launch = make_launch(started_at=datetime(2020, 3, 9, tzinfo=UTC))
+    with writing(own_database_url) as session:
+        record_night(session, make_night())
+        record(session, launch)
+    keep_house(90, url=own_database_url)
+    page = open_page(own_database_url, "trial", trial=launch.trial_key(launch.trials[0]))
+    text = _text(page)
+    assert f"Its requests were dropped on {datetime.now(UTC).date()}" in text
+    assert "from the sketch of each latency, within 1 %" in text
+    assert len(page.get("plotly_chart")) == 2  # percentiles and the machine
 
 
 def test_an_invalid_trial_leads_with_its_reason(release, open_page: Open) -> None:

@@ -11,7 +11,7 @@ from runners.engines.counters import Counters
 from runners.load.client import Window
 from runners.workload import Draft
 from schema.cells import Gpu
-from schema.trials import Request
+from schema.requests import Request
 
 COUNTED = Counters(
     requests=100,

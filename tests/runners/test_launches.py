@@ -17,11 +17,11 @@ from runners.builds.environment import EnvironmentProvisioner
 from runners.device import lock_path, open_lock
 from runners.keeper import TERM_GRACE_S, descendants
 from runners.launch import Options, launch, may_pass
-from runners.measures import latencies
 from runners.server import free_port
 from runners.telemetry.watch import Watch
 from schema.arrivals import Arrival
 from schema.cells import Cell, Engine, Gpu
+from schema.latencies import latencies
 from schema.nights import PlannedLaunch
 from schema.trials import Launch, TrialState
 

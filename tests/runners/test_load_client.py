@@ -9,11 +9,11 @@ import pytest
 from runners.engines.counters import Counters, gained
 from runners.engines.vllm import Vllm
 from runners.load.client import Window, client
-from runners.measures import latencies
 from runners.prometheus import parse
 from runners.workload import Draft, draw
 from schema.arrivals import Arrival
 from schema.cells import Cell
+from schema.latencies import latencies
 from schema.lengths import Lengths
 
 CellMaker = Callable[..., Cell]

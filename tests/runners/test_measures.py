@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runners.load.client import Window
-from runners.measures import gaps, keeps, latencies, measure, percentile
+from runners.measures import keeps, measure, percentile
 from schema.cells import Limits
+from schema.latencies import gaps, latencies
 from schema.metrics import METRICS
-from schema.trials import Request
+from schema.requests import Request
 
 
 def request(index: int = 0, **changes: Any) -> Request:

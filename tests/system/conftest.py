@@ -18,7 +18,8 @@ import pytest
 from runners import device
 from runners.prometheus import parse
 from schema.session import reading
-from schema.store.trials import TrialSummary, requests, trials_of_night
+from schema.store.requests import requests
+from schema.store.trials import TrialSummary, trials_of_night
 from schema.store.values import values_of_night
 from tailwatch import postgres, processes, release, stack
 from tailwatch.airflow import DAGS_FOLDER

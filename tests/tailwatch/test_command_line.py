@@ -39,6 +39,8 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
         ["release", "0.32.0", "--baseline", "0.31.0"],
         ["release", "vllm==0.32.0", "--baseline", "0.31.0", "--launches", "many"],
         ["db", "drop"],
+        ["housekeeping", "--keep-days", "-1"],
+        ["housekeeping", "--keep-days", "a week"],
         ["record", "/nowhere"],
     ],
 )
@@ -56,6 +58,7 @@ def test_a_wrong_question_exits_2(argv: list[str], capsys: pytest.CaptureFixture
         (["nightly"], "`tailwatch up` starts it"),
         (["verdicts"], "`tailwatch up` starts one, or set DATABASE_URL"),
         (["db", "migrate"], "`tailwatch up` starts one, or set DATABASE_URL"),
+        (["housekeeping"], "`tailwatch up` starts one, or set DATABASE_URL"),
         (["matrix", "nighty"], "did you mean nightly"),
         (["status"], "`tailwatch up` starts what is down"),
     ],
