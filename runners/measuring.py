@@ -215,6 +215,13 @@ def _evidence(
     )
 
 
+def _client(window: Window) -> dict[str, float]:
+    """How the load's processes did; stamps: 0 where a read's time stood for the kernel's."""
+    lags = {f"client_lag_p99_s_{at}": checks.p99(lag) for at, lag in enumerate(window.lag_s)}
+    stamps = float(window.kernel_stamps)
+    return {"client_cpu_s": window.cpu_s, "client_kernel_stamps": stamps, **lags}
+
+
 def _server(measured: _Measured) -> dict[str, float]:
     """The engine's own account of the window, and who used the processor."""
     engine = measured.engine
@@ -230,8 +237,8 @@ def _server(measured: _Measured) -> dict[str, float]:
         "preemptions": engine.preemptions,
         "warm_up_windows": float(measured.warm_up_windows),
         "foreign_cpu": measured.foreign_cpu,
-        "client_cpu_s": measured.window.cpu_s,
         "telemetry_cpu_s": measured.telemetry_cpu_s,
+        **_client(measured.window),
     }
     told = {name: value for name, value in found.items() if value is not None}
     return {**told, **measured.facts.profile}

@@ -33,16 +33,18 @@ class Window:
     requests: tuple[Request, ...]
     duration_s: float
     """First request scheduled until last byte read."""
-    lag_s: tuple[float, ...]
-    """How late each read was: after the kernel's stamp, or without one after the loop woke."""
+    lag_s: tuple[tuple[float, ...], ...]
+    """How late each read of each process was: after the kernel's stamp, or without one after the
+    loop woke."""
     late_s: tuple[float, ...]
     """Open loop: sent minus scheduled, s."""
     merged: int = 0
     """Events that share their stamp with the one before."""
     kernel_stamps: bool = True
+    """Whether every read had one; else the time of the read stands for it."""
     clock_moved_s: float = 0.0
     cpu_s: float = 0.0
-    """Processor time of the load's processes."""
+    """Processor time of the load's processes, reading the answers after the window included."""
 
 
 class Client:
@@ -104,11 +106,11 @@ class Client:
             _put(process, job)
         used = self._processes[: len(jobs)]
         for process in used:
-            _take(process)  # its connections are open
+            take(process)  # its connections are open
         begin_s = clock.now() + MARGIN_S
         for process in used:
             _put(process, begin_s)
-        return _window(workload, drafts, [_take(process) for process in used])
+        return _window(workload, drafts, [take(process) for process in used])
 
     def _jobs(self, workload: Workload, asks: Sequence[Ask], timeout_s: float) -> list[Job]:
         """One for each process that has something to do."""
@@ -159,7 +161,7 @@ def _window(workload: Workload, drafts: Sequence[Draft], shares: Sequence[Share]
     return Window(
         requests=requests,
         duration_s=max(share.end_s for share in shares),
-        lag_s=tuple(lag for share in shares for lag in share.lag_s),
+        lag_s=tuple(share.lag_s for share in shares),
         late_s=tuple(r.sent_s - r.scheduled_s for r in requests) if opened else (),
         merged=sum(row.answer.merged for row in rows),
         kernel_stamps=all(share.kernel_stamps for share in shares),
@@ -181,8 +183,9 @@ def _put(process: "subprocess.Popen[bytes]", what: object) -> None:
         raise ClientDied(f"a process of the load ended with exit code {process.wait()}") from error
 
 
-def _take(process: "subprocess.Popen[bytes]") -> Any:
+def take(process: "subprocess.Popen[bytes]") -> Any:
+    """The process's next answer, whole. Raises ClientDied when it ends before or inside it."""
     try:
         return pickle.load(_pipe(process.stdout))
-    except EOFError as error:
+    except (EOFError, pickle.UnpicklingError) as error:
         raise ClientDied(f"a process of the load ended with exit code {process.wait()}") from error

@@ -10,12 +10,13 @@ import contextlib
 import socket
 import struct
 import time
+from socket import SOL_SOCKET
 
 SO_TIMESTAMPING = 37  # asm-generic/socket.h; SCM_TIMESTAMPING has the same number
 RX_SOFTWARE, REPORT_SOFTWARE = 1 << 3, 1 << 4
 ANCILLARY_BYTES = socket.CMSG_SPACE(3 * 16)
 """struct scm_timestamping: three timespecs, of which the first is the software stamp."""
-_TIMESPEC = struct.Struct("qq")
+_timespec = struct.Struct("qq").unpack_from
 
 
 def ask_for_stamps(connection: socket.socket) -> None:
@@ -27,15 +28,15 @@ def ask_for_stamps(connection: socket.socket) -> None:
 def stamp(ancillary: list[tuple[int, int, bytes]]) -> float | None:
     """Seconds of CLOCK_REALTIME, or None when the kernel gave no stamp."""
     for level, kind, content in ancillary:
-        if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPING:
-            seconds, nanoseconds = _TIMESPEC.unpack_from(content)
+        if kind == SO_TIMESTAMPING and level == SOL_SOCKET:
+            seconds, nanoseconds = _timespec(content)
             return seconds + nanoseconds * 1e-9 if seconds else None
     return None
 
 
-def now() -> float:
-    """Seconds of CLOCK_MONOTONIC, the same in every process of the host."""
-    return time.clock_gettime(time.CLOCK_MONOTONIC)
+now = time.monotonic
+"""Seconds of CLOCK_MONOTONIC, the same in every process of the host. Not wrapped: it is called for
+every read."""
 
 
 def realtime_offset() -> float:

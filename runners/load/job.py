@@ -56,3 +56,4 @@ class Share:
     clock_moved_s: float
     """By how much CLOCK_REALTIME was set or slewed against CLOCK_MONOTONIC meanwhile."""
     cpu_s: float
+    """Processor time of the window, and of reading its answers afterwards."""

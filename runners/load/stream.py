@@ -8,6 +8,7 @@ from runners.load import clock, wire
 from runners.load.job import Ask
 
 READ_BYTES = 16_384
+ANCILLARY_BYTES = clock.ANCILLARY_BYTES
 
 
 def connect(port: int, timeout_s: float) -> socket.socket:
@@ -23,12 +24,12 @@ class Stream:
     """Raises OSError, from write and read, when the connection does not hold."""
 
     __slots__ = (
-        *("ask", "connection", "ends", "error", "expected", "heard_s", "raw", "sent_s", "stamps"),
-        *("unsent", "unstamped"),
+        *("ask", "connection", "ends", "error", "expected", "heard_s", "raw", "receive", "sent_s"),
+        *("stamps", "unsent", "unstamped", "walked"),
     )
 
     def __init__(self, ask: Ask, connection: socket.socket) -> None:
-        self.ask, self.connection = ask, connection
+        self.ask, self.connection, self.receive = ask, connection, connection.recvmsg
         self.raw, self.ends, self.stamps = bytearray(), array("Q"), array("d")
         self.sent_s = self.heard_s = clock.now()
         self.unsent = memoryview(ask.content)
@@ -36,6 +37,8 @@ class Stream:
         """Reads for which the kernel gave no stamp."""
         self.expected: int | None = None
         """Bytes of the answer; wire.CHUNKED where only its end tells; None until its head came."""
+        self.walked: int | None = 0
+        """Where the first chunk begins that was not whole yet; None after the last one."""
         self.error: str | None = None
 
     def write(self) -> int:
@@ -52,7 +55,7 @@ class Stream:
         `offset_s` is CLOCK_REALTIME minus CLOCK_MONOTONIC; `woke_s` stands for the kernel's stamp
         where there is none when lateness is told.
         """
-        content, ancillary, _, _ = self.connection.recvmsg(READ_BYTES, clock.ANCILLARY_BYTES)
+        content, ancillary, _, _ = self.receive(READ_BYTES, ANCILLARY_BYTES)
         now = clock.now()
         if not content:
             raise ConnectionError("the connection closed before the answer's end")
@@ -70,11 +73,14 @@ class Stream:
         return late
 
     def is_complete(self) -> bool:
+        """Raises ValueError for chunks that cannot be read: nothing after them can be."""
         if self.expected is None:
             self.expected = wire.expected(self.raw)
-        if self.expected == wire.CHUNKED:
-            return self.raw.endswith(wire.LAST_CHUNK)
-        return self.expected is not None and len(self.raw) >= self.expected
+        if self.expected != wire.CHUNKED:
+            return self.expected is not None and len(self.raw) >= self.expected
+        if self.walked is not None and self.raw.endswith(wire.MAYBE_LAST):
+            self.walked = wire.walk(self.raw, self.walked)
+        return self.walked is None
 
     def answer(self, begin_s: float) -> wire.Answer:
         """What was said, in seconds after `begin_s`."""

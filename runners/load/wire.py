@@ -4,11 +4,14 @@ import json
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+
+from pydantic_core import from_json
 
 HEAD_END = b"\r\n\r\n"
-LAST_CHUNK = b"0\r\n\r\n"
+MAYBE_LAST = b"\r\n\r\n"
+"""Ends the last chunk and its trailer. Content may end so too: `walk` tells them apart."""
 CHUNKED = -1
+NO_USAGE: dict[str, int] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,13 +49,29 @@ def request(host: str, served_name: str, prompt: Sequence[int], output_tokens: i
 
 
 def expected(raw: bytes | bytearray) -> int | None:
-    """Bytes of the whole response: CHUNKED where only LAST_CHUNK tells, None while its head is
+    """Bytes of the whole response: CHUNKED where only its last chunk tells, None while its head is
     still coming."""
     end = raw.find(HEAD_END)
     if end < 0:
         return None
     length = _header(bytes(raw[:end]), b"content-length")
     return CHUNKED if length is None else end + len(HEAD_END) + int(length)
+
+
+def walk(raw: bytes | bytearray, at: int) -> int | None:
+    """Where the first chunk begins that is not whole, from the chunk at `at` on (0: from the head).
+
+    None after the last chunk and its trailer. Raises ValueError for a size that is no number.
+    """
+    at = at or raw.index(HEAD_END) + len(HEAD_END)
+    while (line := raw.find(b"\r\n", at)) >= 0:
+        size = _size(raw[at:line])
+        if size == 0:
+            return None if raw.find(HEAD_END, line) >= 0 else at
+        if line + 2 + size + 2 > len(raw):
+            return at
+        at = line + 2 + size + 2
+    return at
 
 
 def read(raw: bytes, ends: Sequence[int], stamps: Sequence[float]) -> Answer:
@@ -77,22 +96,24 @@ def _events(
 ) -> Answer:
     times: list[float] = []
     totals: list[int] = []
-    prompt_tokens, merged, last = 0, 0, -1
+    prompt_tokens, merged, last, before = 0, 0, -1, 0
     try:
         for line, place in _lines(raw, pieces):
             if not line.startswith(b"data:") or line[5:].strip() == b"[DONE]":
                 continue
-            event = _sound(json.loads(line[5:]))
-            usage = event.get("usage") or {}
-            prompt_tokens = int(usage.get("prompt_tokens") or prompt_tokens)
-            total = int(usage.get("completion_tokens") or 0)
-            if total > (totals[-1] if totals else 0):
-                number = bisect_left(ends, place)
+            event = from_json(line[5:])
+            if not isinstance(event, dict) or "error" in event:
+                return Answer(error=f"unreadable stream: {str(event)[:200]}")
+            usage = event.get("usage") or NO_USAGE
+            prompt_tokens = usage.get("prompt_tokens") or prompt_tokens
+            total = usage.get("completion_tokens") or 0
+            if total > before:
+                number = bisect_left(ends, place, max(last, 0))
                 merged += number == last
-                last = number
+                last, before = number, total
                 times.append(stamps[number])
                 totals.append(total)
-    except ValueError as broken:
+    except (ValueError, TypeError, AttributeError) as broken:
         return Answer(error=f"unreadable stream: {broken}")
     if not times:
         return Answer(prompt_tokens=prompt_tokens, error="the stream ended without a token")
@@ -104,20 +125,14 @@ def _events(
     )
 
 
-def _sound(event: Any) -> dict[str, Any]:
-    if not isinstance(event, dict) or "error" in event:
-        raise ValueError(str(event)[:200])
-    return event
-
-
 def _chunks(raw: bytes, at: int) -> Iterator[tuple[int, int]]:
     """(start, stop) of the content of each chunk (RFC 9112, section 7.1)."""
     while True:
         line = raw.find(b"\r\n", at)
         if line < 0:
             raise ValueError("it broke off")
-        size = int(raw[at:line].split(b";")[0], 16)
-        if size == 0:
+        size = _size(raw[at:line])
+        if not size:
             return
         start = line + 2
         if start + size + 2 > len(raw):
@@ -126,13 +141,22 @@ def _chunks(raw: bytes, at: int) -> Iterator[tuple[int, int]]:
         at = start + size + 2
 
 
+def _size(line: bytes | bytearray) -> int:
+    """Of a chunk, without its extensions."""
+    try:
+        return int(line.split(b";")[0], 16)
+    except ValueError:
+        raise ValueError(f"no chunk begins with {bytes(line[:40])!r}") from None
+
+
 def _lines(raw: bytes, pieces: Sequence[tuple[int, int]]) -> Iterator[tuple[bytes, int]]:
-    """Each line, and the byte of `raw` after its end: there it was complete."""
+    """Each line with content, and the byte of `raw` after its end: there it was complete."""
     rest = b""
     for start, stop in pieces:
         at = start
         while (newline := raw.find(b"\n", at, stop)) >= 0:
-            yield rest + raw[at:newline], newline + 1
+            if rest or newline > at:
+                yield rest + raw[at:newline], newline + 1
             rest, at = b"", newline + 1
         rest += raw[at:stop]
 

@@ -65,18 +65,19 @@ class Loop:
                 self._open_loop()
             else:
                 self._closed_loop()
+            moved_s = clock.realtime_offset() - self.offset_s
+            rows = tuple(map(self._row, self.done))
         finally:
             gc.enable()
             self.epoll.close()
-        cpu_s = time.process_time() - cpu_s
         last = max((stream.heard_s for stream in self.done), default=begin_s)
         return Share(
-            rows=tuple(map(self._row, self.done)),
+            rows=rows,
             end_s=last - begin_s,
             lag_s=tuple(self.lag),
             kernel_stamps=not any(stream.unstamped for stream in self.done),
-            clock_moved_s=clock.realtime_offset() - self.offset_s,
-            cpu_s=cpu_s,
+            clock_moved_s=moved_s,
+            cpu_s=time.process_time() - cpu_s,
         )
 
     def _open_loop(self) -> None:
@@ -165,10 +166,11 @@ class Loop:
                 continue
             try:
                 self.lag.append(stream.read(self.offset_s, woke_s))
-            except OSError as error:
+                complete = stream.is_complete()
+            except (OSError, ValueError) as error:
                 self._end(stream, told(error))
                 continue
-            if stream.is_complete():
+            if complete:
                 self._end(stream, None)
         if woke_s - self.checked_s > LONGEST_WAIT_S:
             self._give_up(woke_s)
@@ -202,7 +204,7 @@ class Loop:
         )
 
 
-def told(error: OSError) -> str:
+def told(error: OSError | ValueError) -> str:
     """ConnectionRefusedError: [Errno 111] Connection refused"""
     return f"{type(error).__name__}: {error}"
 

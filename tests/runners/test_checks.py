@@ -66,7 +66,7 @@ def evidence(
             **{
                 "requests": tuple(requests.values()),
                 "duration_s": 1.0,
-                "lag_s": lag_s,
+                "lag_s": (lag_s,),
                 "late_s": (),
             }
             | (window or {})
@@ -213,7 +213,7 @@ def test_a_reason_reads_in_the_units_of_people() -> None:
     told = reason(found) or ""
     assert "2 of 100 requests failed" in told
     assert ": 2.0%, limit 1.0%" in told
-    assert told.endswith("client_lag_p99: read late: 11.8 ms, limit 10 ms")
+    assert told.endswith("client_lag_p99: a process read late: 11.8 ms, limit 10 ms")
 
 
 def test_an_engine_without_a_counter_is_not_compared_with_it() -> None:

@@ -79,6 +79,8 @@ def test_a_sound_launch_measures_every_cell_of_the_family(
         assert trial.measurements["kv_cache_capacity"] == 4096
         assert trial.measurements["weight_memory"] == 1.5 * 2**30
         assert trial.server["output_tokens"] == 12 * 12
+        assert trial.server["client_kernel_stamps"] in {0.0, 1.0}
+        assert trial.server["client_lag_p99_s_0"] >= 0
     assert not engine_processes()
 
 

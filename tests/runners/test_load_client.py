@@ -1,5 +1,7 @@
 """The load client against an engine whose truth is known by its own clock."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
@@ -8,7 +10,8 @@ import pytest
 
 from runners.engines.counters import Counters, gained
 from runners.engines.vllm import Vllm
-from runners.load.client import Window, client
+from runners.errors import ClientDied
+from runners.load.client import Window, client, take
 from runners.prometheus import parse
 from runners.workload import Draft, draw
 from schema.arrivals import Arrival
@@ -131,6 +134,25 @@ def test_open_loop_sends_at_the_drawn_times_whatever_the_engine_does(
     gaps = zip(pairwise(arrivals), pairwise(r.sent_s for r in window.requests), strict=True)
     late = [abs((there - here) - (after - before)) for (here, there), (before, after) in gaps]
     assert mean(late) < 0.02
+
+
+def test_each_process_tells_how_late_it_read(fake: Served, make_cell: CellMaker) -> None:
+    _, window = load(fake(), make_cell(concurrency=4, requests=8, **LENGTHS), processes=2)
+    assert len(window.lag_s) == 2
+    assert all(lag_s and min(lag_s) >= 0 for lag_s in window.lag_s)
+
+
+ANSWERS = {"nothing": "b''", "half of an answer": "pickle.dumps(tuple(range(999)))[:-40]"}
+
+
+@pytest.mark.parametrize("said", ANSWERS.values(), ids=ANSWERS.keys())
+def test_a_process_that_dies_before_its_answer_is_whole_is_named(said: str) -> None:
+    script = f"import pickle, sys; sys.stdout.buffer.write({said}); sys.stdout.flush(); sys.exit(3)"
+    with (
+        subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as process,
+        pytest.raises(ClientDied, match="ended with exit code 3"),
+    ):
+        take(process)
 
 
 def test_a_refused_request_is_a_row_with_its_error(fake: Served, make_cell: CellMaker) -> None:

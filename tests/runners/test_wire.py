@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from runners.load import wire
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+LAST_CHUNK = b"0\r\n\r\n"
 
 
 def event(content: str) -> bytes:
@@ -27,7 +28,7 @@ def chunk(content: bytes) -> bytes:
 
 def stream(*contents: bytes) -> bytes:
     """A whole answer with a chunk each."""
-    return HEAD + b"".join(map(chunk, contents)) + wire.LAST_CHUNK
+    return HEAD + b"".join(map(chunk, contents)) + LAST_CHUNK
 
 
 def read(raw: bytes, *ends: int) -> wire.Answer:
@@ -102,6 +103,33 @@ def test_how_long_an_answer_will_be() -> None:
     assert wire.expected(HEAD) == wire.CHUNKED
     head = b"HTTP/1.1 404 Not Found\r\nContent-Length: 12\r\n\r\n"
     assert wire.expected(head) == len(head) + 12
+
+
+def walked(raw: bytes) -> int | None:
+    """After reading byte by byte, as a stream does; it must not say that it is over before."""
+    at: int | None = 0
+    for end in range(len(HEAD), len(raw) + 1):
+        assert at is not None, f"over at byte {end - 1} of {len(raw)}"
+        if raw[:end].endswith(wire.MAYBE_LAST):
+            at = wire.walk(raw[:end], at)
+    return at
+
+
+@given(contents=st.lists(st.sampled_from([LAST_CHUNK, b"10\r\n\r\n", b"x", usage(1), b"\r\n"])))
+def test_content_that_looks_like_the_last_chunk_does_not_end_an_answer(
+    contents: list[bytes],
+) -> None:
+    assert walked(stream(*contents)) is None
+
+
+def test_a_trailer_belongs_to_the_answer() -> None:
+    trailer = b"0\r\nServer-Timing: total;dur=1\r\nX: y\r\n\r\n"
+    assert walked(HEAD + chunk(usage(1)) + trailer) is None
+
+
+def test_a_chunk_whose_size_is_no_number_is_an_error() -> None:
+    with pytest.raises(ValueError, match="no chunk begins with b'zz'"):
+        wire.walk(HEAD + b"zz\r\n\r\n", 0)
 
 
 def test_a_request_is_one_body_for_both_engines() -> None:
