@@ -10,12 +10,14 @@ from dashboard import sentences
 from regressions.compare import compare, side
 from regressions.policy import Policy, read_policy
 from schema.cells import Cell
+from schema.imports import Definition, Subject, Tool
 from schema.judgements import Comparison, Judgement, Side
 from schema.nights import Night
 from schema.requests import Requests
 from schema.session import reading
 from schema.store import annotations as stored_annotations
 from schema.store import cells as stored_cells
+from schema.store import imported_series as stored_imports
 from schema.store import judgements as stored_judgements
 from schema.store import launches as stored_launches
 from schema.store import nights as stored_nights
@@ -24,6 +26,7 @@ from schema.store import sketches as stored_sketches
 from schema.store import trials as stored_trials
 from schema.store import values as stored_values
 from schema.store.annotations import Annotation
+from schema.store.imported_series import ImportedPoint, ImportedSeries, ImportSummary
 from schema.store.nights import NightSummary
 from schema.store.sketches import Bins
 from schema.store.trials import TrialFacts, TrialSummary
@@ -134,6 +137,37 @@ def trial(key: str) -> TrialPage:
             telemetry=stored_launches.telemetry(session, facts.launch.key),
             siblings=[own for own in others if own.launch == facts.launch.key],
         )
+
+
+@st.cache_data(ttl=FRESH_S, show_spinner=False)
+def import_summaries() -> list[ImportSummary]:
+    """A line for each tool whose files were imported."""
+    with reading() as session:
+        return stored_imports.import_summaries(session)
+
+
+@st.cache_data(ttl=FRESH_S, max_entries=8, show_spinner="Reading the imported series")
+def imported_series(tool: Tool) -> list[ImportedSeries]:
+    """Every series of a tool, those with most values first."""
+    with reading() as session:
+        return stored_imports.imported_series(session, tool)
+
+
+@st.cache_data(ttl=FRESH_S, max_entries=50, show_spinner="Reading the series")
+def imported_points(subject: str, definition: str) -> list[ImportedPoint]:
+    """Raises UnknownSeries."""
+    with reading() as session:
+        return stored_imports.imported_points(session, subject, definition)
+
+
+def imported_meaning(tool: Tool, subject: str, definition: str) -> tuple[Definition, Subject]:
+    """What a series of a tool means, and what it was measured on."""
+    own = next(
+        series
+        for series in imported_series(tool)
+        if (series.subject, series.definition) == (subject, definition)
+    )
+    return own.meaning, own.facts
 
 
 @st.cache_data(ttl=FRESH_S, show_spinner=False)

@@ -10,6 +10,7 @@ from regressions.undecided import Undecided
 from schema.cells import Cell
 from schema.judgements import Judgement
 from schema.metrics import METRICS
+from schema.store.imported_series import ImportedPoint
 from schema.store.trials import TrialSummary
 from schema.store.values import Value
 from schema.trials import Check
@@ -25,6 +26,13 @@ _CHANGES = (
     Column(title="History"),
 )
 _UNDECIDED = (Column(title="Cell"), Column(title="Metrics"), Column(title="Why not"))
+_IMPORTED = (
+    Column(title="Measured", hint="Or published, where only that is told; UTC"),
+    Column(title="Value", figures=True),
+    Column(title="State"),
+    Column(title="Build"),
+    Column(title="File and line"),
+)
 _TRIALS = (
     Column(title="Trial"),
     Column(title="Cell"),
@@ -42,6 +50,25 @@ def changes(judgements: Iterable[Judgement], names: Mapping[str, str], *, name: 
         rows.append(_change(own, names, named=own.comparison.cell != last))
         last = own.comparison.cell
     return table(_CHANGES, rows, name=name)
+
+
+def imported(points: Sequence[ImportedPoint], unit: str) -> str:
+    """Every trial of an imported series, the newest first."""
+    return table(_IMPORTED, [_imported(own, unit) for own in reversed(points)], name="imported")
+
+
+def _imported(own: ImportedPoint, unit: str) -> Sequence[Field]:
+    measured, committed = (
+        time.isoformat(" ", "minutes") if time else NONE
+        for time in (own.measured_at, own.committed_at)
+    )
+    return (
+        Field(text=measured, below=f"committed {committed}" if own.committed_at else ""),
+        Field(text=quantity(own.value, unit)),
+        Field(text=own.state, tone=own.state, below=own.reason or ""),
+        Field(text=own.build or NONE, code=True, below=own.image or ""),
+        Field(text=f"{own.file.rpartition('/')[2]}:{own.line}", code=True),
+    )
 
 
 def undecided(rows: Iterable[Undecided], names: Mapping[str, str], night: str) -> str:

@@ -21,6 +21,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 
 from schema.cells import Engine, Gpu, Precision
+from schema.imports import Tool
 from schema.judgements import Verdict
 from schema.nights import NightKind
 from schema.trials import Arm, Artefact, TrialState
@@ -85,6 +86,16 @@ class Base(DeclarativeBase):
         list[int]: ARRAY(Integer),
         **{
             words: Choice(words)
-            for words in (Engine, Gpu, Precision, Verdict, NightKind, Arm, Artefact, TrialState)
+            for words in (
+                Engine,
+                Gpu,
+                Precision,
+                Verdict,
+                NightKind,
+                Arm,
+                Artefact,
+                TrialState,
+                Tool,
+            )
         },
     }

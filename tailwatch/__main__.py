@@ -5,13 +5,16 @@ import sys
 from collections.abc import Sequence
 
 from alerts.errors import AlertsError
+from formats.errors import FormatError
 from runners.errors import RunnerError
 from schema.documents import BadDocument
 from schema.matrix import MatrixError
 from schema.session import SchemaError
 from tailwatch.commands import (
     database,
+    exporting,
     housekeeping,
+    importing,
     matrix,
     night,
     plan,
@@ -22,7 +25,15 @@ from tailwatch.commands import (
 from tailwatch.console import tell
 from tailwatch.errors import TailwatchError, UsageError
 
-FORESEEN = (TailwatchError, SchemaError, MatrixError, BadDocument, RunnerError, AlertsError)
+FORESEEN = (
+    TailwatchError,
+    SchemaError,
+    MatrixError,
+    BadDocument,
+    RunnerError,
+    AlertsError,
+    FormatError,
+)
 """Errors whose message is all that a user needs."""
 
 DESCRIPTION = """\
@@ -37,6 +48,7 @@ examples:
   tailwatch up && tailwatch status                       the local stack
   tailwatch release vllm==0.32.0 --baseline 0.31.0       is a release slower than the last one?
   tailwatch verdicts                                     what the newest night found
+  tailwatch import results/                              what other tools measured
   tailwatch matrix nightly                               what a night measures, and why it fits
   tailwatch plan nightly --build vllm==0.32.0 -o n.pyz   a night for a host without a network
 
@@ -53,7 +65,10 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for group in (stack, release, night, plan, record, database, matrix, housekeeping):
+    for group in (
+        *(stack, release, night, plan, record, importing, exporting),
+        *(database, matrix, housekeeping),
+    ):
         group.register(commands)
     return parser
 

@@ -8,6 +8,7 @@ from regressions.sentences import some
 from regressions.undecided import undecided
 from schema.judgements import Judgement, Verdict
 from schema.metrics import METRICS
+from tailwatch.console import aligned
 
 HEADINGS = ("verdict", "cell", "metric", "medians", "change", "interval", "p", "n")
 ORDER = (Verdict.REGRESSION, Verdict.IMPROVEMENT, Verdict.INCONCLUSIVE, Verdict.NO_CHANGE)
@@ -28,7 +29,7 @@ def verdict_table(
     """
     rows = [one for one in judgements if everything or _is_shown(one)]
     rows.sort(key=lambda one: ORDER.index(one.verdict))
-    text = _aligned([HEADINGS, *(_row(one, slugs) for one in rows)]) if rows else []
+    text = aligned([HEADINGS, *(_row(one, slugs) for one in rows)]) if rows else []
     return "\n".join([*text, *_undecided(judgements, slugs), summary(judgements)])
 
 
@@ -69,8 +70,3 @@ def _row(judgement: Judgement, slugs: Mapping[str, str]) -> tuple[str, ...]:
 def _unit(metric: str) -> str:
     """A metric that this code no longer has is shown without a unit."""
     return METRICS[metric].unit if metric in METRICS else "1"
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]

@@ -20,7 +20,17 @@ from tailwatch.__main__ import build_parser
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
-CODE = ("alerts", "dags", "dashboard", "regressions", "runners", "schema", "stats", "tailwatch")
+CODE = (
+    "alerts",
+    "dags",
+    "dashboard",
+    "formats",
+    "regressions",
+    "runners",
+    "schema",
+    "stats",
+    "tailwatch",
+)
 NAMED = re.compile(r"\b((?:TAILWATCH|SLACK)_[A-Z][A-Z_]*[A-Z])\b")
 READ = re.compile(r"environ(?:\.get\(|\[)\s*\"([A-Z_]+)\"")
 LINK = re.compile(r"\]\(([^)\s]+)\)")

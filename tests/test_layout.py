@@ -24,6 +24,7 @@ FORBIDDEN = {
     "pure-stats": ("stats/planted.py", "import sqlalchemy"),
     "pure-vocabulary": ("schema/words.py", "import schema.tables"),
     "runners-know-the-vocabulary-only": ("runners/planted.py", "import numpy"),
+    "formats-are-pure": ("formats/planted.py", "import sqlalchemy"),
     "dags-do-not-draw": ("dags/planted.py", "import streamlit"),
     "the-dashboard-only-reads": ("dashboard/planted.py", "import httpx"),
     "one-door-to-slack": ("runners/planted.py", "import slack_sdk"),

@@ -3,7 +3,6 @@
 from datetime import date
 from typing import Any
 
-import psycopg
 from psycopg.errors import CheckViolation, LockNotAvailable, RaiseException
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
@@ -12,6 +11,7 @@ from sqlalchemy.orm import Session
 from schema.kept_tables import DroppedMonthRow, RequestsRow
 from schema.requests import NONE, Requests
 from schema.session import SchemaError
+from schema.store.copying import copy
 from schema.tables import LaunchRow, TrialRow
 from schema.trials import Launch
 
@@ -43,14 +43,8 @@ def keep_requests(session: Session, launch: Launch) -> None:
     ]
     if not rows:
         return
-    driver = session.connection().connection.driver_connection
-    if not isinstance(driver, psycopg.Connection):
-        raise TypeError(f"COPY needs psycopg, not {type(driver).__name__}")
     try:
-        with driver.cursor() as cursor, cursor.copy(COPY.encode()) as copy:
-            copy.set_types(list(COLUMNS.values()))
-            for row in rows:
-                copy.write_row(row)
+        copy(session, COPY, rows, list(COLUMNS.values()))
     except CheckViolation as error:
         raise NoSuchMonth(f"no partition takes requests of {launch.started_at:%Y-%m}") from error
 
