@@ -1,7 +1,8 @@
 """NVIDIA cards through NVML. A field the card does not support is None, never 0."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from schema.trials import Card, Telemetry
@@ -60,16 +61,51 @@ def _text(value: str | bytes | None) -> str | None:
     return value.decode() if isinstance(value, bytes) else value
 
 
+def visible(present: Sequence[Card], named: str | None) -> tuple[Card, ...]:
+    """The cards that CUDA_VISIBLE_DEVICES names, by number or by the beginning of their UUID.
+
+    Like CUDA: all of them where it is not set, and none from the first name on that is no card.
+    """
+    if named is None:
+        return tuple(present)
+    found: list[Card] = []
+    for name in filter(None, map(str.strip, named.split(","))):
+        numbers = [name == str(number) for number in range(len(present))]
+        asked = [
+            card
+            for card, by_number in zip(present, numbers, strict=True)
+            if by_number or (not name.isdigit() and card.uuid.startswith(name))
+        ]
+        if not asked:
+            break
+        found += asked[:1]
+    return tuple(found)
+
+
 def describe() -> tuple[tuple[Card, ...], str | None, str | None]:
-    """(cards, driver version, CUDA version of the driver); no cards without a driver."""
+    """(cards that may be used, driver version, CUDA version of the driver); no cards without a
+    driver, and only those that CUDA_VISIBLE_DEVICES leaves."""
     with nvml() as there:
         if not there:
             return (), None, None
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
         cuda = _get(pynvml.nvmlSystemGetCudaDriverVersion)
         version = None if cuda is None else f"{cuda // 1000}.{cuda % 1000 // 10}"
         driver = _text(_get(pynvml.nvmlSystemGetDriverVersion))
-        return tuple(_card(handle) for handle in handles), driver, version
+        return visible(present(), os.environ.get("CUDA_VISIBLE_DEVICES")), driver, version
+
+
+def present() -> tuple[Card, ...]:
+    """All cards of the host in the order of their numbers (PCI_BUS_ID); none without a driver."""
+    with nvml() as there:
+        count = pynvml.nvmlDeviceGetCount() if there else 0
+        return tuple(_card(pynvml.nvmlDeviceGetHandleByIndex(number)) for number in range(count))
+
+
+def only(uuids: Sequence[str]) -> dict[str, str]:
+    """The environment in which CUDA sees these cards alone: by number, as engines read it."""
+    uuids_here = [card.uuid for card in present()]
+    numbers = ",".join(str(uuids_here.index(uuid)) for uuid in uuids)
+    return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": numbers}
 
 
 def _card(handle: Any) -> Card:

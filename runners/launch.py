@@ -149,8 +149,8 @@ def _compose(
 ) -> tuple[list[str], str]:
     """(command line, JSON of the command to run after it); kept in the story as they are."""
     story.environment = {**provided.environment, **adapter.environment(start)}
-    if start.cards and len(start.cards) < len(cards.describe()[0]):
-        story.environment["CUDA_VISIBLE_DEVICES"] = ",".join(start.cards)
+    if start.cards:
+        story.environment |= cards.only(start.cards)
     command, after = provided.wrap(adapter.command(start), story.environment, start)
     story.command = command
     return command, json.dumps(after) if after else ""

@@ -37,7 +37,8 @@ class ProvidedImage(Provided):
         run += ["--volume", f"{start.model}:{start.model}:ro"]
         run += ["--volume", f"{start.caches}:{start.caches}"]
         for name, value in sorted(environment.items()):
-            run += ["--env", f"{name}={value}"]
+            if name != "CUDA_VISIBLE_DEVICES":  # a container numbers the cards that it has anew
+                run += ["--env", f"{name}={value}"]
         return [*run, self.reference, *command[1:]], ["docker", "rm", "--force", start.served_name]
 
 

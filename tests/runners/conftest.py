@@ -212,6 +212,7 @@ def two_cards(monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
     path = os.pathsep.join([str(FAKE_NVML), os.environ.get("PYTHONPATH", "")])
     monkeypatch.setenv("PYTHONPATH", path.rstrip(os.pathsep))
     monkeypatch.setattr(cards, "describe", lambda: (found, "580.95", "13.0"))
+    monkeypatch.setattr(cards, "present", lambda: found)
     monkeypatch.setattr(cards, "processes", lambda *_: {})
     return tuple(card.uuid for card in found)
 

@@ -29,6 +29,7 @@ def test_a_launch_of_sglang_is_measured(run_launch: Launcher, plan: PlannedLaunc
     assert (trial.state, trial.reason) == (TrialState.VALID, None)
     assert document.command[1:3] == ("-m", "sglang.launch_server")
     assert (document.build.engine, document.build.version) == (Engine.SGLANG, "0.5.17")
+    assert document.environment["CUDA_VISIBLE_DEVICES"] == "0,1"
     assert document.effective["version"] == "0.5.17"
     assert document.effective["disable_radix_cache"] == "True"
     assert "fired up and ready to roll" in document.log_tail
