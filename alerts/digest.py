@@ -4,12 +4,22 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from alerts import episodes
 from alerts.findings import FailedCell, Finding, Findings
 from alerts.units import pair
 from regressions.sentences import counted, effect, figure, some
+from schema.episodes import Episode
 from schema.metrics import METRICS
 from schema.nights import NightKind
 
+EPISODES = {
+    "new": "New episodes",
+    "back": "Back",
+    "confirmed": "Confirmed",
+    "closed": "Closed",
+    "still open": "Still open",
+}
+"""What a night did to an episode, and the title under which that is told."""
 NAMED_METRICS = 4
 """So many undecided metrics are named, the others counted."""
 
@@ -68,6 +78,7 @@ def digest(findings: Findings, links: Links) -> Digest:
     """What to say about a night, the most urgent first."""
     sections = [
         Section(title="Nothing ran", groups=tuple(_nothing(findings))),
+        *_episodes(findings, links),
         Section(title="Host changed", groups=tuple(_host_changes(findings))),
         Section(title="Worse", groups=_by_cell(findings.worse, links)),
         Section(title="Failed", groups=tuple(_failed(one, links) for one in findings.failed)),
@@ -81,7 +92,8 @@ def digest(findings: Findings, links: Links) -> Digest:
         night=findings.night.name,
         headline=f"{findings.night.name}: {', '.join(_counts(findings)) or 'nothing changed'}",
         is_bad=bool(findings.worse or findings.failed or findings.unmeasured)
-        or findings.nothing_ran,
+        or findings.nothing_ran
+        or any(episodes.is_news(one, findings.night.name) for one in findings.episodes),
         context=_context(findings),
         link=links.to("", night=findings.night.name),
         sections=tuple(section for section in sections if section.groups),
@@ -92,6 +104,7 @@ def _counts(findings: Findings) -> Iterator[str]:
     if findings.nothing_ran:
         yield "nothing ran"
         return
+    yield from episodes.headline_counts(findings.episodes, findings.night.name)
     counts = {
         "worse": len(findings.worse),
         "better": len(findings.better),
@@ -120,6 +133,26 @@ def _context(findings: Findings) -> str:
     if findings.policy:
         parts.append(f"policy {findings.policy}")
     return " · ".join(parts)
+
+
+def _episodes(findings: Findings, links: Links) -> Iterator[Section]:
+    """One line an episode: with its reason when it changed, without while it is still there."""
+    groups = episodes.told_apart(findings.episodes, findings.night.name)
+    for name, title in EPISODES.items():
+        rows = tuple(
+            Row(
+                label=one.cause.words,
+                text=episodes.line(one) + ("" if name == "still open" else _why(one)),
+                link=links.to("episodes", episode=one.key),
+            )
+            for one in groups.get(name, [])
+        )
+        yield Section(title=title, groups=(Group(title=None, rows=rows),) if rows else ())
+
+
+def _why(episode: Episode) -> str:
+    last = episode.history[-1]
+    return f"; {episode.cause.reasons[0] if last.before is None else last.reason}"
 
 
 def _nothing(findings: Findings) -> Iterator[Group]:

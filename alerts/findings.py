@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TypeAlias
 
+from regressions.causes import MOVED
 from regressions.undecided import Undecided, undecided
 from schema.cells import Cell
+from schema.episodes import Episode
 from schema.judgements import Judgement, Verdict
 from schema.nights import Night
 from schema.store.annotations import Annotation
@@ -77,6 +79,8 @@ class Findings:
     unmeasured: tuple[str, ...]
     """Slugs of planned cells without any trial."""
     host_changes: tuple[HostChange, ...]
+    episodes: tuple[Episode, ...] = ()
+    """As they were after this night: those it opened, left open or closed."""
 
     @property
     def nothing_ran(self) -> bool:
@@ -89,17 +93,24 @@ def findings(
     trials: Sequence[TrialSummary],
     annotations: Iterable[Annotation] = (),
     before: Sequence[Judgement] = (),
+    episodes: Iterable[Episode] = (),
 ) -> Findings:
-    """Sort a night. `before` are the judgements of the night before it, for recoveries."""
+    """Sort a night. `before` are the judgements of the night before it, for recoveries.
+
+    What an episode has moved is told by the episode, once.
+    """
     cells = {cell.key: cell for cell in night.cells}
+    concerned = tuple(one for one in episodes if one.is_open or one.changed == night.name)
+    told = {(one.cell, one.metric) for episode in concerned for one in episode.members}
     judged = [one for one in judgements if one.comparison.cell in cells]
     remarks = _remarks(night, annotations)
     by_verdict: dict[Verdict, list[Finding]] = {verdict: [] for verdict in Verdict}
     for one in judged:
-        by_verdict[one.verdict].append(_finding(one, cells, remarks))
+        if one.verdict not in MOVED or _place(one) not in told:
+            by_verdict[one.verdict].append(_finding(one, cells, remarks))
     worse = by_verdict[Verdict.REGRESSION]
     tried = {trial.cell for trial in trials}
-    told = {trial.cell for trial in trials if _is_lost(trial)} | (set(cells) - tried)
+    absent = {trial.cell for trial in trials if _is_lost(trial)} | (set(cells) - tried)
     return Findings(
         night=night,
         policy=judgements[0].policy if judgements else None,
@@ -108,12 +119,13 @@ def findings(
         worse=tuple(one for one in worse if one.remark is None),
         known=tuple(one for one in worse if one.remark is not None),
         better=tuple(by_verdict[Verdict.IMPROVEMENT]),
-        recovered=_recovered(by_verdict, before),
-        undecided=undecided(one for one in judged if not _is_told(one, told)),
+        recovered=_recovered(by_verdict, [one for one in before if _place(one) not in told]),
+        undecided=undecided(one for one in judged if not _is_told(one, absent)),
         unchanged=len(by_verdict[Verdict.NO_CHANGE]),
         failed=_failed(trials),
         unmeasured=tuple(cell.slug for key, cell in cells.items() if key not in tried),
         host_changes=_host_changes(judged),
+        episodes=concerned,
     )
 
 
@@ -136,17 +148,13 @@ def _remarks(night: Night, annotations: Iterable[Annotation]) -> Remarks:
 def _recovered(
     tonight: Mapping[Verdict, Sequence[Finding]], before: Sequence[Judgement]
 ) -> tuple[Finding, ...]:
-    was_worse = {
-        (one.comparison.cell, one.comparison.metric)
-        for one in before
-        if one.verdict is Verdict.REGRESSION
-    }
+    was_worse = {_place(one) for one in before if one.verdict is Verdict.REGRESSION}
     well = [*tonight[Verdict.NO_CHANGE], *tonight[Verdict.IMPROVEMENT]]
-    return tuple(
-        one
-        for one in well
-        if (one.judgement.comparison.cell, one.judgement.comparison.metric) in was_worse
-    )
+    return tuple(one for one in well if _place(one.judgement) in was_worse)
+
+
+def _place(judgement: Judgement) -> tuple[str, str]:
+    return judgement.comparison.cell, judgement.comparison.metric
 
 
 def _is_told(judgement: Judgement, told: set[str]) -> bool:

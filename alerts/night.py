@@ -10,6 +10,7 @@ from alerts.findings import Findings, findings
 from schema.judgements import Judgement
 from schema.nights import Night, NightKind
 from schema.store.annotations import annotations
+from schema.store.episodes import episodes
 from schema.store.judgements import judgements
 from schema.store.nights import night, nights
 from schema.store.trials import trials_of_night
@@ -36,6 +37,7 @@ def read_findings(session: Session, night_name: str) -> Findings:
         trials_of_night(session, night_name),
         annotations(session),
         _judged_before(session, plan),
+        [kept for one in episodes(session) if (kept := one.as_of(night_name)) is not None],
     )
 
 

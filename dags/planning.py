@@ -1,11 +1,15 @@
 """From what was asked to the launches that will be made, in their order. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
 
-from schema.cells import Cell, Family
+from schema.cells import Cell, Engine, Family
 from schema.matrix import Matrix
 from schema.nights import Night, NightKind, PlannedLaunch
 from schema.trials import Arm, BuildSpec
+
+Sides: TypeAlias = Mapping[Engine, tuple[tuple[Arm, BuildSpec], ...]]
+"""What runs in turns, by engine."""
 
 
 def plan_release(
@@ -25,7 +29,8 @@ def plan_release(
     if not chosen:
         raise ValueError(f"no cell of matrix {matrix.name} runs on {contender.engine}")
     families = matrix.families(chosen)
-    planned = list(_interleaved(name, families, contender, baseline, launches))
+    sides = ((Arm.RELEASE_BASELINE, baseline), (Arm.RELEASE_CONTENDER, contender))
+    planned = list(_interleaved(name, families, {contender.engine: sides}, launches))
     night = Night(
         name=name,
         kind=NightKind.RELEASE,
@@ -40,17 +45,13 @@ def plan_release(
 
 
 def _interleaved(
-    name: str,
-    families: dict[Family, tuple[Cell, ...]],
-    contender: BuildSpec,
-    baseline: BuildSpec,
-    launches: int,
+    name: str, families: dict[Family, tuple[Cell, ...]], sides: Sides, launches: int
 ) -> Iterator[PlannedLaunch]:
     """ABBA: a slow drift of the host meets both sides alike (peers' common protocol)."""
-    sides = ((Arm.RELEASE_BASELINE, baseline), (Arm.RELEASE_CONTENDER, contender))
     for replicate in range(launches):
-        for cells in families.values():
-            for arm, build in sides if replicate % 2 == 0 else sides[::-1]:
+        for family, cells in families.items():
+            own = sides[family.engine]
+            for arm, build in own if replicate % 2 == 0 else own[::-1]:
                 yield PlannedLaunch(
                     night=name, arm=arm, build=build, cells=cells, replicate=replicate
                 )
@@ -67,6 +68,9 @@ def plan_nightly(
     """Every cell (or of those given) whose engine has a build tonight, round by round over the
     families; as often as the matrix says unless `launches` does.
 
+    Where the matrix pins a control build for the engine, its launches alternate with tonight's:
+    a pinned build that moves is the host's witness.
+
     Raises ValueError when an engine is named twice or no cell runs on any of them.
     """
     by_engine = {build.engine: build for build in builds}
@@ -77,17 +81,13 @@ def plan_nightly(
     if not chosen:
         engines = " or ".join(by_engine) or "no engine"
         raise ValueError(f"no cell of matrix {matrix.name} runs on {engines}")
-    planned = [
-        PlannedLaunch(
-            night=name,
-            arm=Arm.NIGHTLY,
-            build=by_engine[family.engine],
-            cells=cells,
-            replicate=replicate,
-        )
-        for replicate in range(launches or matrix.launches)
-        for family, cells in matrix.families(chosen).items()
-    ]
+    control = {build.engine: ((Arm.CONTROL, build),) for build in matrix.control}
+    sides = {
+        engine: ((Arm.NIGHTLY, build), *control.get(engine, ()))
+        for engine, build in by_engine.items()
+    }
+    families = matrix.families(chosen)
+    planned = list(_interleaved(name, families, sides, launches or matrix.launches))
     night = Night(
         name=name,
         kind=NightKind.NIGHTLY,

@@ -13,6 +13,7 @@ st.html(Path(__file__).with_name("style.css"))
 page = st.navigation(
     [
         st.Page("views/tonight.py", title="Tonight", default=True),
+        st.Page("views/episodes.py", title="Episodes", url_path="episodes"),
         st.Page("views/series.py", title="Series", url_path="series"),
         st.Page("views/compare.py", title="Compare", url_path="compare"),
         st.Page("views/imported.py", title="Imported", url_path="imported"),

@@ -26,7 +26,7 @@ SHOWN = ("ttft", "itl", "e2e")
 """Latencies whose distribution a trial shows."""
 _MAD_TO_SD = 1.4826  # of a normal distribution; Rousseeuw & Croux 1993
 _LEAST_FOR_A_BAND = 3
-_REFERENCES = {Arm.CONTROL, Arm.CONFIRM_BASELINE, Arm.RELEASE_BASELINE}
+_REFERENCES = {Arm.CONFIRM_BASELINE, Arm.RELEASE_BASELINE}
 _ARROWS = {Direction.LOWER: "↓", Direction.HIGHER: "↑"}
 
 

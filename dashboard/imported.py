@@ -9,14 +9,41 @@ from statistics import median
 from dashboard import colours
 from dashboard.markup import address
 from dashboard.units import NONE, percent, quantity
+from regressions.sentences import counted
 from schema.imports import Definition, Subject, Tool
 from schema.metrics import Direction
-from schema.store.imported_series import ImportedSeries
+from schema.store.imported_series import ImportedSeries, ImportSummary
 
+NOTHING_IMPORTED = (
+    "Nothing was imported yet: `tailwatch import FILE...` reads what vLLM's, SGLang's and other "
+    "people's benchmarks wrote."
+)
 WIDTH, HEIGHT = 168, 34
 LEAST_BEFORE = 3
 """Values before the last one that a change is told against."""
 WAYS = {Direction.HIGHER: "higher is better", Direction.LOWER: "lower is better"}
+
+
+def points_line(valid: int, wrong: int) -> str:
+    """What the marks of an imported series are."""
+    marked = f"; crosses mark {wrong:,} that failed or are invalid" if wrong else ""
+    return f"{counted(valid, 'valid trial')}{marked}. No verdict is drawn from imported values."
+
+
+def series_line(series: int, found: int, shown: int, least: int) -> str:
+    """How many series there are, how many the search left, and how many are drawn."""
+    of_them = f", {found:,} match the search" if found < series else ""
+    return (
+        f"{series:,} series{of_them}; {shown:,} drawn, with at least {counted(least, 'value')}, "
+        "most values first. Each picture goes from its least to its largest value; the percentage "
+        "is the last value against the median of those before. No verdict is drawn."
+    )
+
+
+def tool_line(own: ImportSummary) -> str:
+    """What was imported of one tool."""
+    wrong = f", {own.not_valid:,} not valid" if own.not_valid else ""
+    return f"{own.tool}: {counted(own.trials, 'trial')} of {counted(own.files, 'file')}{wrong}"
 
 
 def definition_line(meaning: Definition) -> str:

@@ -13,6 +13,8 @@ class Column:
     title: str
     figures: bool = False
     """Right-aligned, digits of one width."""
+    short: bool = False
+    """Never wrapped: dates and names."""
     hint: str = ""
     """Shown when the pointer rests on the title."""
 
@@ -64,7 +66,7 @@ def headline(text: str, *, tone: str, below: Sequence[str]) -> str:
 
 
 def _title(column: Column) -> str:
-    attributes = ' class="figures"' if column.figures else ""
+    attributes = _class(column)
     if column.hint:
         attributes += f' title="{escape(column.hint)}"'
     return f"<th{attributes}>{escape(column.title)}</th>"
@@ -80,8 +82,13 @@ def _field(column: Column, field: Field) -> str:
         text = f'<span class="tw-mark {_tone(field.tone)}"></span>{text}'
     if field.below:
         text += f"<small>{escape(field.below)}</small>"
-    attributes = ' class="figures"' if column.figures else ""
-    return f"<td{attributes}>{text}</td>"
+    return f"<td{_class(column)}>{text}</td>"
+
+
+def _class(column: Column) -> str:
+    if column.figures:
+        return ' class="figures"'
+    return ' class="short"' if column.short else ""
 
 
 def _tone(name: str) -> str:

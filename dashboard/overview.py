@@ -1,11 +1,12 @@
 """A night in one sentence, and its judgements in the order in which people need them. Pure."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from dashboard.units import percent
 from regressions.undecided import Undecided, reading_order, undecided
+from schema.episodes import Episode
 from schema.judgements import Judgement, Verdict
 from schema.metrics import METRICS
 from schema.trials import TrialState
@@ -26,24 +27,42 @@ class Overview:
     better: tuple[Judgement, ...]
     undecided: tuple[Undecided, ...]
     unchanged: tuple[Judgement, ...]
+    known: tuple[Judgement, ...]
+    """Worse or better, and held by an episode from an earlier night."""
 
 
 def overview(
-    judgements: Sequence[Judgement], *, names: Mapping[str, str], trials: Mapping[TrialState, int]
+    judgements: Sequence[Judgement],
+    *,
+    names: Mapping[str, str],
+    trials: Mapping[TrialState, int],
+    older: Sequence[Episode] = (),
 ) -> Overview:
-    """`names` maps the key of every planned cell to its short name; `trials` counts by state."""
+    """`names` maps the key of every planned cell to its short name; `trials` counts by state;
+    `older` are the open episodes from before the night: what they hold is no news.
+    """
+    held = {(one.cell, one.metric) for episode in older for one in episode.members}
     by_verdict: dict[Verdict, list[Judgement]] = defaultdict(list)
+    known = [own for own in judgements if _is_held(own, held)]
     for judgement in judgements:
-        by_verdict[judgement.verdict].append(judgement)
+        if not _is_held(judgement, held):
+            by_verdict[judgement.verdict].append(judgement)
     worse = _by_cell(by_verdict[Verdict.REGRESSION])
     better = _by_cell(by_verdict[Verdict.IMPROVEMENT])
     unchanged = tuple(sorted(by_verdict[Verdict.NO_CHANGE], key=reading_order))
     open_ones = undecided(judgements)
-    headline, tone = _headline(worse, better, open_ones, unchanged, names, trials)
+    headline, tone = _headline(worse, better, open_ones, [*unchanged, *known], names, trials)
+    if older and tone != TrialState.FAILED:
+        headline, tone = _with_older(headline, tone, older)
     return Overview(
         headline=headline, tone=tone, worse=worse, better=better,
-        undecided=open_ones, unchanged=unchanged,
+        undecided=open_ones, unchanged=unchanged, known=_by_cell(known),
     )  # fmt: skip
+
+
+def _is_held(own: Judgement, held: Container[tuple[str, str]]) -> bool:
+    moved = own.verdict in (Verdict.REGRESSION, Verdict.IMPROVEMENT)
+    return moved and (own.comparison.cell, own.comparison.metric) in held
 
 
 def short_names(slugs: Mapping[str, str]) -> dict[str, str]:
@@ -98,6 +117,15 @@ def _headline(
         left = "1 comparison is" if count == 1 else f"{count} comparisons are"
         return f"Nothing got worse; {left} undecided", Verdict.NO_CHANGE
     return "Nothing got worse", Verdict.NO_CHANGE
+
+
+def _with_older(headline: str, tone: str, older: Sequence[Episode]) -> tuple[str, str]:
+    """`Nothing new got worse; vllm 0.32.0 → 0.33.0 is still open`."""
+    text = headline.replace("Nothing got worse", "Nothing new got worse")
+    named = [f"{own.cause.words} ({own.state})" for own in older[:_MOST_NAMED]]
+    more = f" and {len(older) - _MOST_NAMED} more" if len(older) > _MOST_NAMED else ""
+    seen = f"{text}; still open: {', '.join(named)}{more}"
+    return seen, Verdict.INCONCLUSIVE if tone == Verdict.NO_CHANGE else tone
 
 
 def _moved(judgements: Sequence[Judgement], names: Mapping[str, str], how: str) -> str:

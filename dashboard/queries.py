@@ -3,20 +3,24 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import TypedDict, Unpack
 
 import streamlit as st
 
 from dashboard import sentences
+from regressions import people
 from regressions.compare import compare, side
 from regressions.policy import Policy, read_policy
 from schema.cells import Cell
+from schema.episodes import Episode, EpisodeState
 from schema.imports import Definition, Subject, Tool
 from schema.judgements import Comparison, Judgement, Side
 from schema.nights import Night
 from schema.requests import Requests
-from schema.session import reading
+from schema.session import reading, writing
 from schema.store import annotations as stored_annotations
 from schema.store import cells as stored_cells
+from schema.store import episodes as stored_episodes
 from schema.store import imported_series as stored_imports
 from schema.store import judgements as stored_judgements
 from schema.store import launches as stored_launches
@@ -69,6 +73,17 @@ class TrialPage:
     """Trials that the same launch served, this one included."""
 
 
+class Said(TypedDict):
+    """What a person says about an episode."""
+
+    by: str
+    reason: str
+    state: EpisodeState | None
+    owner: str | None
+    due: date | None
+    link: str | None
+
+
 @st.cache_data(ttl=FRESH_S, show_spinner=False)
 def nights() -> list[NightSummary]:
     """A year of nights, newest first."""
@@ -89,6 +104,20 @@ def night(name: str) -> NightPage:
                 own for own in stored_annotations.annotations(session) if own.night == name
             ],
         )
+
+
+@st.cache_data(ttl=FRESH_S, show_spinner="Reading the episodes")
+def episodes() -> list[Episode]:
+    """Every episode, in the order in which they were opened."""
+    with reading() as session:
+        return stored_episodes.episodes(session)
+
+
+def say(key: str, **said: Unpack[Said]) -> None:
+    """The one thing that a page writes: what a person says. Raises Refused."""
+    with writing() as session:
+        people.say(session, key, **said)
+    episodes.clear()
 
 
 @st.cache_data(ttl=FRESH_S, show_spinner=False)

@@ -11,7 +11,6 @@ from schema.cells import Cell
 from schema.judgements import Comparison, Judgement, Verdict
 from schema.metrics import METRICS
 from schema.nights import Night, NightKind
-from schema.store.imported_series import ImportSummary
 from schema.store.trials import TrialFacts, TrialSummary
 from schema.store.values import Value
 from schema.trials import Host, Telemetry, TrialState
@@ -21,9 +20,9 @@ NO_NIGHTS = (
     "No night is recorded yet. Run `make demo` to measure two builds of vLLM on this machine, "
     "or start the DAG `nightly`; this page shows the night as soon as its plan is made."
 )
-NOTHING_IMPORTED = (
-    "Nothing was imported yet: `tailwatch import FILE...` reads what vLLM's, SGLang's and other "
-    "people's benchmarks wrote."
+NO_EPISODES = (
+    "No episode was ever opened: no judged night has found anything that moved. The first night "
+    "that does opens one for each cause."
 )
 HOW_TO_READ = """
 - **A point is a trial**: one execution of the cell on a fresh engine launch. Requests of one trial
@@ -224,25 +223,3 @@ def _errors(own: Sequence[Telemetry]) -> str:
         for what, was, now in counts
         if was is not None and now is not None
     )
-
-
-def imported_points(valid: int, wrong: int) -> str:
-    """What the marks of an imported series are."""
-    marked = f"; crosses mark {wrong:,} that failed or are invalid" if wrong else ""
-    return f"{counted(valid, 'valid trial')}{marked}. No verdict is drawn from imported values."
-
-
-def imported_series(series: int, found: int, shown: int, least: int) -> str:
-    """How many series there are, how many the search left, and how many are drawn."""
-    of_them = f", {found:,} match the search" if found < series else ""
-    return (
-        f"{series:,} series{of_them}; {shown:,} drawn, with at least {counted(least, 'value')}, "
-        "most values first. Each picture goes from its least to its largest value; the percentage "
-        "is the last value against the median of those before. No verdict is drawn."
-    )
-
-
-def imported_tool(own: ImportSummary) -> str:
-    """What was imported of one tool."""
-    wrong = f", {own.not_valid:,} not valid" if own.not_valid else ""
-    return f"{own.tool}: {counted(own.trials, 'trial')} of {counted(own.files, 'file')}{wrong}"

@@ -105,9 +105,9 @@ def _rows(text: str) -> tuple[tuple[int, list[str]], ...]:
     if not text.rstrip("\0").endswith(("\n", "\r")):
         last = text.count("\n") + 1
         raise Unreadable("ends too early: a line break ends every row that was written whole", last)
-    csv.field_size_limit(LONGEST_FIELD)
     reader = csv.reader(text.splitlines(keepends=True), strict=True)
     rows, line = [], 1
+    before = csv.field_size_limit(LONGEST_FIELD)  # one limit for the whole process: given back
     try:
         for row in reader:
             if any(field.strip() for field in row):
@@ -116,6 +116,8 @@ def _rows(text: str) -> tuple[tuple[int, list[str]], ...]:
     except csv.Error as error:
         cut = "unexpected end" in str(error)
         raise Unreadable("ends too early" if cut else f"is not CSV: {error}", line) from error
+    finally:
+        csv.field_size_limit(before)
     return tuple(rows)
 
 

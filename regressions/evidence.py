@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 from regressions.compare import compare, side
 from regressions.policy import JUDGED, Policy
@@ -33,6 +34,30 @@ class Evidence:
     """Of the night."""
     hosts: Mapping[str, Host]
     """By fingerprint, for every host in `baseline` and `contender`."""
+    control: Sequence[Value] = ()
+    """Of the pinned build in the same night: a witness, never a side."""
+    control_before: Sequence[Value] = ()
+    """Of the pinned build in the nights of `baseline`."""
+    levels: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Nights from which an accepted level holds, by cell: `baseline` is carried to the last."""
+
+    @cached_property
+    def controls(self) -> dict[tuple[str, str], tuple[list[Value], list[Value]]]:
+        """Values of the pinned build, before and in the night, by cell and metric."""
+        sides: dict[tuple[str, str], tuple[list[Value], list[Value]]] = {}
+        for at, values in enumerate((self.control_before, self.control)):
+            for one in values:
+                sides.setdefault((one.cell, one.metric), ([], []))[at].append(one)
+        return sides
+
+    @cached_property
+    def fingerprints(self) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+        """Hosts of each cell's baseline and contender, oldest first."""
+        sides: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
+        for at, values in enumerate((self.baseline, self.contender)):
+            for one in values:
+                sides.setdefault(one.cell, ({}, {}))[at][one.host] = None
+        return {cell: (tuple(before), tuple(now)) for cell, (before, now) in sides.items()}
 
 
 def compare_night(evidence: Evidence, policy: Policy) -> list[Comparison]:
@@ -53,7 +78,10 @@ def _compare_cell(evidence: Evidence, cell: str, policy: Policy) -> Iterator[Com
         ]
         yield _row(evidence, cell, REPRESENTATIVE, baseline, contender, warnings, policy)
         return
-    common = [*_host_changed(evidence.hosts, baseline, contender)]
+    common = [
+        *_host_changed(evidence.hosts, baseline, contender),
+        *_carried(baseline, evidence.levels.get(cell, ())),
+    ]
     unknown = [one for one in evidence.not_estimable if one.cell == cell]
     seen = {value.metric for value in (*baseline, *contender)} | {one.metric for one in unknown}
     for metric in JUDGED:
@@ -148,13 +176,23 @@ def _host_changed(
         return
     old = next((host for host in reversed(before) if host not in now), before[-1])
     new = next((host for host in reversed(now) if host not in before), now[-1])
-    what = "; ".join(_differences(hosts[old], hosts[new]))
+    what = "; ".join(differences(hosts[old], hosts[new]))
     yield Warning(code="host-changed", text=f"baseline and contender differ in host: {what}")
 
 
-def _differences(old: Host, new: Host) -> Iterator[str]:
-    for field in Host.model_fields:
-        before, after = getattr(old, field), getattr(new, field)
+def _carried(baseline: Sequence[Value], levels: Sequence[str]) -> Iterator[Warning]:
+    if levels and min(value.night for value in baseline) < levels[-1]:
+        text = (
+            f"the level of {levels[-1]} was accepted: values from before it are carried to it, "
+            "so that their spread is kept"
+        )
+        yield Warning(code="level-accepted", text=text)
+
+
+def differences(old: Host, new: Host) -> Iterator[str]:
+    """`driver 570.86 → 575.57` for every part of a machine that is not the same."""
+    for name in Host.model_fields:
+        before, after = getattr(old, name), getattr(new, name)
         if before == after:
             continue
-        yield "cards" if field == "cards" else f"{field.replace('_', ' ')} {before} → {after}"
+        yield "cards" if name == "cards" else f"{name.replace('_', ' ')} {before} → {after}"

@@ -1,8 +1,9 @@
 """How figures read in the reasons and warnings of a judgement."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from schema.judgements import Comparison
+from schema.episodes import Member
+from schema.judgements import Comparison, Verdict
 
 
 def figure(p: float) -> str:
@@ -35,6 +36,19 @@ def some(names: Sequence[str], most: int = 2) -> str:
     if len(names) <= most + 1:
         return ", ".join(names)
     return f"{', '.join(names[:most])} and {len(names) - most} more"
+
+
+def moves(members: Iterable[Member], most: int = 3) -> str:
+    """`itl_p50 +9.1 %, tpot_p50 +9.0 % and 2 more`: worse first, the largest of each metric."""
+    by_size = sorted(members, key=by_size_of_change)
+    largest = {one.metric: one.change for one in reversed(by_size)}
+    named = dict.fromkeys(one.metric for one in by_size)
+    return some([f"{name} {percent(largest[name])}" for name in named], most - 1)
+
+
+def by_size_of_change(member: Member) -> tuple[bool, float]:
+    """What got worse before what got better, each by the size of its change."""
+    return member.verdict is not Verdict.REGRESSION, -abs(member.change)
 
 
 def effect(comparison: Comparison) -> str:

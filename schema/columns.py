@@ -21,6 +21,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 
 from schema.cells import Engine, Gpu, Precision
+from schema.episodes import EpisodeState
 from schema.imports import Tool
 from schema.judgements import Verdict
 from schema.nights import NightKind
@@ -87,15 +88,8 @@ class Base(DeclarativeBase):
         **{
             words: Choice(words)
             for words in (
-                Engine,
-                Gpu,
-                Precision,
-                Verdict,
-                NightKind,
-                Arm,
-                Artefact,
-                TrialState,
-                Tool,
+                *(Engine, Gpu, Precision, Verdict, NightKind, Arm, Artefact, TrialState),
+                *(EpisodeState, Tool),
             )
         },
     }

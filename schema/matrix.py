@@ -10,6 +10,7 @@ from pydantic import Field
 from schema.cells import Cell, Family
 from schema.documents import read_yaml
 from schema.matrix_file import MatrixFile
+from schema.trials import BuildSpec
 from schema.words import Word, digest
 
 MATRICES = Path(__file__).parents[1] / "matrices"
@@ -36,11 +37,14 @@ class Matrix(Word):
     """Engine launches of each family in one night: the trials that each cell gets."""
     cells: tuple[Cell, ...] = Field(min_length=1)
     """In the order of the file: families one after the other."""
+    control: tuple[BuildSpec, ...] = ()
+    """Pinned builds, at most one an engine: a nightly measures them too, as its witnesses."""
 
     @cached_property
     def digest(self) -> str:
         """Changes with what is measured, not with comments, order or names inside the file."""
-        return digest([self.launches, sorted(cell.key for cell in self.cells)])
+        control = [sorted(map(str, self.control))] if self.control else []
+        return digest([self.launches, sorted(cell.key for cell in self.cells), *control])
 
     def select(self, slugs: Iterable[str]) -> tuple[Cell, ...]:
         """The cells of these slugs in the order of the matrix; no slugs select every cell.
@@ -95,7 +99,7 @@ def load_matrix(name_or_path: str | Path, *, planned: Mapping[str, str] | None =
         for family in entry.families(document.models[entry.model].model)
         for name in entry.workloads
     )
-    return Matrix(name=path.stem, launches=document.launches, cells=cells)
+    return Matrix(name=path.stem, launches=document.launches, cells=cells, control=document.control)
 
 
 def matrix_names() -> list[str]:

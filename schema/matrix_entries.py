@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, field_validator
 from schema.cells import Engine, Family, Gpu, KvCacheDtype, Precision
 from schema.models import Model
 from schema.request_files import DataFile
+from schema.trials import BuildSpec
 from schema.words import Word
 
 T = TypeVar("T")
@@ -18,6 +19,14 @@ def _as_list(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
+def _build(value: Any) -> Any:
+    return BuildSpec.parse(value) if isinstance(value, str) else value
+
+
+Builds = Annotated[
+    tuple[Annotated[BuildSpec, BeforeValidator(_build)], ...], BeforeValidator(_as_list)
+]
+"""One or several, each written as `vllm==0.30.0`."""
 OneOrMore = Annotated[tuple[T, ...], BeforeValidator(_as_list), Field(min_length=1)]
 
 

@@ -20,11 +20,12 @@ from pydantic_core import InitErrorDetails
 
 from schema.cells import Workload
 from schema.feasibility import obstacles
-from schema.matrix_entries import FamilyEntry, ModelEntry
+from schema.matrix_entries import Builds, FamilyEntry, ModelEntry
 from schema.pins import pinned
 from schema.places import Mistake, Place, again, raisable
 from schema.request_files import Holds
 from schema.sweeps import written_out
+from schema.trials import BuildSpec
 from schema.words import Word
 
 
@@ -32,9 +33,18 @@ class MatrixFile(Word):
     """A matrix as written. Validation tells what is wrong with the cells too, not only the keys."""
 
     launches: int = Field(default=3, gt=0)
+    control: Builds = ()
+    """Builds that are pinned and measured beside tonight's, at most one an engine."""
     models: dict[str, ModelEntry]
     workloads: dict[str, Workload]
     families: tuple[FamilyEntry, ...] = Field(min_length=1)
+
+    @field_validator("control")
+    @classmethod
+    def _one_control_an_engine(cls, control: tuple[BuildSpec, ...]) -> tuple[BuildSpec, ...]:
+        if len({build.engine for build in control}) < len(control):
+            raise ValueError(f"one build an engine: {', '.join(map(str, control))}")
+        return control
 
     @field_validator("workloads", mode="before")
     @classmethod

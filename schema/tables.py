@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
-from schema import imported_tables, kept_tables  # noqa: F401 (makes their tables known)
+from schema import episode_tables, imported_tables, kept_tables  # noqa: F401 (makes their tables known)
 from schema.cells import Engine, Gpu, Precision
 from schema.columns import Base, Big, Day, Json, Key, Recorded, finite, one_of
 from schema.judgements import Verdict

@@ -12,6 +12,7 @@ from schema.matrix import MatrixError
 from schema.session import SchemaError
 from tailwatch.commands import (
     database,
+    episodes,
     exporting,
     housekeeping,
     importing,
@@ -48,6 +49,7 @@ examples:
   tailwatch up && tailwatch status                       the local stack
   tailwatch release vllm==0.32.0 --baseline 0.31.0       is a release slower than the last one?
   tailwatch verdicts                                     what the newest night found
+  tailwatch episodes                                     what is open, by cause
   tailwatch import results/                              what other tools measured
   tailwatch matrix nightly                               what a night measures, and why it fits
   tailwatch plan nightly --build vllm==0.32.0 -o n.pyz   a night for a host without a network
@@ -66,8 +68,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for group in (
-        *(stack, release, night, plan, record, importing, exporting),
-        *(database, matrix, housekeeping),
+        *(stack, release, night, episodes, plan, record),
+        *(importing, exporting, database, matrix, housekeeping),
     ):
         group.register(commands)
     return parser

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from dags.flow import ATTEMPTS
+from regressions.attribution import Witness
 from runners import checks, measuring
 from runners.builds.provided import VARIANTS
 from schema.cells import Gpu
+from schema.episodes import Attribution, EpisodeState
 from schema.judgements import Verdict
 from schema.metrics import METRICS, Metric
 from schema.tables import NightRow
@@ -39,6 +41,7 @@ GLOSSARY = (
     *("matrix", "host", "night", "launch", "trial", "arm", "request", "metric", "measurement"),
     *("series", "noise floor", "comparison", "verdict", "episode", "digest", "baseline"),
     *("contender", "spool", "bundle", "policy", "room"),
+    *("member", "transition", "attribution", "witness", "spell", "last good level"),
 )
 
 
@@ -113,7 +116,9 @@ def test_every_word_is_explained(word: str) -> None:
     assert f"| **{word}** |" in text("glossary.md")
 
 
-@pytest.mark.parametrize("word", [*Arm, *TrialState, *Verdict])
+@pytest.mark.parametrize(
+    "word", [*Arm, *TrialState, *Verdict, *EpisodeState, *Attribution, *Witness]
+)
 def test_every_choice_is_in_the_glossary(word: str) -> None:
     assert re.search(rf"\b{word}\b", text("glossary.md"))
 

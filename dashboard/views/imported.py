@@ -2,10 +2,20 @@
 
 import streamlit as st
 
-from dashboard import queries, sentences, tables
+from dashboard import queries, tables
 from dashboard.address import asked, choice
 from dashboard.charts.imported import imported
-from dashboard.imported import definition_line, gallery, matching, subject_line, subject_title
+from dashboard.imported import (
+    NOTHING_IMPORTED,
+    definition_line,
+    gallery,
+    matching,
+    points_line,
+    series_line,
+    subject_line,
+    subject_title,
+    tool_line,
+)
 from dashboard.units import scale
 from schema.imports import Tool
 from schema.trials import TrialState
@@ -15,7 +25,7 @@ LEAST_VALUES = 4
 
 tools = {own.tool.value: own for own in queries.import_summaries()}
 if not tools:
-    st.info(sentences.NOTHING_IMPORTED)
+    st.info(NOTHING_IMPORTED)
     st.stop()
 
 
@@ -35,7 +45,7 @@ def one_series(subject: str, definition: str, tool: Tool) -> None:
         imported(points, scale=scale(meaning.unit, *values), by_commit=by_commit), key="imported"
     )
     wrong = sum(own.state is not TrialState.VALID for own in points)
-    st.caption(sentences.imported_points(len(points) - wrong, wrong))
+    st.caption(points_line(len(points) - wrong, wrong))
     with st.expander(f"All {len(points)} trials"):
         st.html(tables.imported(points, meaning.unit))
     st.html(f'<a href="imported?tool={tool}" target="_self">All series of {tool}</a>')
@@ -61,12 +71,12 @@ def overview(tool: Tool) -> None:
     least = LEAST_VALUES if any(one.values >= LEAST_VALUES for one in shown) else 1
     long = [one for one in shown if one.values >= least]
     drawn = long[:MOST_SHOWN]
-    st.caption(sentences.imported_series(len(together), len(shown), len(drawn), least))
+    st.caption(series_line(len(together), len(shown), len(drawn), least))
     if drawn:
         st.html(gallery(drawn, tool))
 
 
-labels = {name: sentences.imported_tool(own) for name, own in tools.items()}
+labels = {name: tool_line(own) for name, own in tools.items()}
 asked_subject, asked_definition = asked("subject"), asked("definition")
 if asked_subject and asked_definition:
     one_series(asked_subject, asked_definition, Tool(asked("tool") or next(iter(tools))))

@@ -4,6 +4,7 @@ import streamlit as st
 
 from dashboard import markup, queries, sentences, tables
 from dashboard.address import choice
+from dashboard.episodes import episode_table, from_before, of_night
 from dashboard.overview import overview, shared_parts, short_names
 from regressions.sentences import counted
 
@@ -19,7 +20,10 @@ summary = next(own for own in recorded if own.name == chosen)
 night = queries.night(chosen)
 slugs = {cell.key: cell.slug for cell in night.plan.cells}
 names = short_names(slugs)
-seen = overview(night.judgements, names=names, trials=summary.trials)
+concerned = of_night(queries.episodes(), chosen)
+seen = overview(
+    night.judgements, names=names, trials=summary.trials, older=from_before(concerned, chosen)
+)
 with left:
     lines = [
         sentences.builds_line(night.plan, night.trials),
@@ -34,17 +38,23 @@ with left:
     ]
     st.html(markup.headline(seen.headline, tone=seen.tone, below=lines))
 
+st.subheader("Episodes", anchor="episodes")
+if concerned:
+    st.html(episode_table(concerned, name="episodes"))
+else:
+    st.caption("No episode was open in this night.")
+
 st.subheader("Got worse", anchor="worse")
 if seen.worse:
     st.html(tables.changes(seen.worse, names, name="got worse"))
 else:
-    st.caption("No metric of any cell is known to be worse.")
+    st.caption("Nothing got worse that is not held by an episode already.")
 
 st.subheader("Got better", anchor="better")
 if seen.better:
     st.html(tables.changes(seen.better, names, name="got better"))
 else:
-    st.caption("No metric of any cell is known to be better.")
+    st.caption("Nothing got better that is not held by an episode already.")
 
 st.subheader("Could not be decided", anchor="undecided")
 if seen.undecided:
@@ -62,6 +72,11 @@ if night.unmeasured:
 if not lost and not night.unmeasured:
     st.caption("Every planned cell was measured, and every launch ended with a valid attempt.")
 
+with st.expander(f"Known: {counted(len(seen.known), 'comparison')} of open episodes"):
+    if seen.known:
+        st.html(tables.changes(seen.known, names, name="known"))
+    else:
+        st.caption("No episode from an earlier night holds anything here.")
 with st.expander(f"Repeated: {counted(len(repeated), 'attempt')} replaced by a later valid one"):
     if repeated:
         st.html(tables.trials(repeated, names, name="repeated"))

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Subquery, func, select, tuple_
+from sqlalchemy import ColumnElement, Select, Subquery, and_, func, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
+from schema.store.episodes import levels_left
 from schema.tables import BuildRow, CellRow, LaunchRow, MeasurementRow, NightRow, TrialRow
 from schema.trials import Arm, TrialState
 
@@ -65,17 +66,34 @@ def values_before(
     nights: int,
     arms: Sequence[Arm] = (Arm.NIGHTLY,),
 ) -> list[Value]:
-    """The baseline window: for each cell its last `nights` nights with values, oldest first.
+    """The baseline window: for each cell its last `nights` good nights with values, oldest first.
 
-    Nights in which a cell has no valid trial do not shorten its window.
+    Nights in which a cell has no valid trial do not shorten its window, nor do those at a level
+    that an episode left behind: a regression must not become its own baseline.
     """
-    day = date.fromisoformat(before_night[:10])
-    earlier = tuple_(NightRow.date, NightRow.name) < tuple_(day, before_night)
-    trials = _counting(TrialRow.cell.in_(cell_keys), LaunchRow.arm.in_(arms), earlier)
+    good = ~levels_left(TrialRow.cell, LaunchRow.night)
+    trials = _counting(
+        TrialRow.cell.in_(cell_keys), LaunchRow.arm.in_(arms), _earlier(before_night), good
+    )
     newest = (trials.c.date.desc(), trials.c.night.desc())
     age = func.dense_rank().over(partition_by=trials.c.cell, order_by=newest).label("age")
     aged = select(trials, age).subquery()
     return _values(session, aged, aged.c.age <= nights)
+
+
+def values_between(
+    session: Session,
+    cell_keys: Sequence[str],
+    first_night: str,
+    last_night: str,
+    arms: Sequence[Arm] = (Arm.NIGHTLY, Arm.CONTROL),
+) -> list[Value]:
+    """All values from one night up to another, both included, oldest first."""
+    last = or_(_earlier(last_night), LaunchRow.night == last_night)
+    between = and_(~_earlier(first_night), last)
+    return _values(
+        session, _counting(TrialRow.cell.in_(cell_keys), LaunchRow.arm.in_(arms), between)
+    )
 
 
 def series(session: Session, cell_key: str, metric: str) -> list[Value]:
@@ -120,6 +138,11 @@ def not_estimable(session: Session, night: str) -> list[NotEstimable]:
         for row in session.execute(statement).mappings()
         for metric, reason in sorted(row["not_estimable"].items())
     ]
+
+
+def _earlier(night: str) -> ColumnElement[bool]:
+    day = date.fromisoformat(night[:10])
+    return tuple_(NightRow.date, NightRow.name) < tuple_(day, night)
 
 
 def _counting(*conditions: ColumnElement[bool]) -> Subquery:

@@ -37,9 +37,10 @@ def run_matrix(arguments: argparse.Namespace) -> int:
         result(fit(family, [cell.workload for cell in cells]).explanation)
         for cell in cells:
             result(f"  {cell.slug}")
+    control = f", in turns with {', '.join(map(str, matrix.control))}" if matrix.control else ""
     tell(
         f"matrix {matrix.name} ({matrix.digest}): {len(matrix.cells)} cells in {len(families)} "
-        f"families, {matrix.launches} launches of each a night"
+        f"families, {matrix.launches} launches of each a night{control}"
     )
     if wrong:
         raise BadRequestFile("\n".join(wrong))

@@ -1,7 +1,7 @@
 """Nights in every situation that a digest has to tell."""
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 
 import pytest
@@ -12,7 +12,9 @@ from regressions.judge import judge
 from regressions.policy import JUDGED, read_policy
 from schema.arrivals import Arrival
 from schema.cells import Cell, Engine, Family, Gpu, Precision, Workload
-from schema.judgements import Comparison, Judgement, Warning
+from schema.episodes import Attribution, Cause, Episode, Member, Transition
+from schema.episodes import EpisodeState as State
+from schema.judgements import Comparison, Judgement, Verdict, Warning
 from schema.lengths import Lengths
 from schema.metrics import METRICS
 from schema.models import Model, Weights
@@ -168,6 +170,48 @@ def recovery() -> Findings:
     return findings(night, tonight, make_trials(night), before=before)
 
 
+def episode(night: Night, *steps: Transition, moves: Moves = ITL_SLOWER) -> Episode:
+    """A build of vLLM in the first step's night; the later steps follow it."""
+    cause = Cause(
+        attribution=Attribution.BUILD, subject="vllm", builds=("vllm 0.31.0", "vllm 0.32.0"),
+        reasons=("the pinned build did not move on the same hosts",),
+        nights=("2026-11-16", steps[0].night),
+    )  # fmt: skip
+    members = tuple(
+        Member(
+            cell=night.cells[at].key, metric=metric, kind=night.kind, night=steps[0].night,
+            change=change, p=0.0079,
+            verdict=Verdict.REGRESSION if change > 0 else Verdict.IMPROVEMENT,
+        )
+        for (at, metric), change in moves.items()
+    )  # fmt: skip
+    opened = steps[0].model_copy(update={"cause": cause})
+    return Episode(key="4f1c0a9b2d3e5f60", members=members, history=(opened, *steps[1:]))
+
+
+def took(night: str, before: State | None, state: State, **more: object) -> Transition:
+    facts = {"reason": f"still there in {night}: itl_p50 +10.4 %", **more}
+    return Transition(night=night, before=before, state=state, **facts)
+
+
+def with_episode(*steps: Transition, moves: Moves = ITL_SLOWER) -> Findings:
+    """A nightly whose regressions, if any, are held by the episode."""
+    night = make_night(NightKind.NIGHTLY)
+    found = judge(list(comparisons(night, moves)), POLICY)
+    own = episode(night, *steps)
+    return findings(night, found, make_trials(night), episodes=[own])
+
+
+TONIGHT = "2026-11-21"
+OPENED = took("2026-11-17", None, State.SUSPECTED)
+CONFIRMED = took("2026-11-18", State.SUSPECTED, State.CONFIRMED)
+TAKEN = took(
+    "2026-11-18", State.CONFIRMED, State.ACKNOWLEDGED, by="mira", owner="kim",
+    due=date(2026, 12, 1), link="https://example.com/vllm/1", reason="a fix is under review",
+    at=datetime(2026, 11, 18, 8, tzinfo=UTC),
+)  # fmt: skip
+
+
 def too_many() -> Findings:
     """60 cells with a slower itl, each judged alone: 5 v 5 trials cannot carry 60 cells at once."""
     night = make_night(cells=60)
@@ -190,6 +234,24 @@ SITUATIONS: dict[str, Callable[[], Findings]] = {
     "more-than-slack-takes": too_many,
     "known-regression": known,
     "recovery": recovery,
+    "episode-suspected": lambda: with_episode(took(TONIGHT, None, State.SUSPECTED)),
+    "episode-confirmed": lambda: with_episode(
+        OPENED, took(TONIGHT, State.SUSPECTED, State.CONFIRMED)
+    ),
+    "episode-still-open": lambda: with_episode(OPENED, CONFIRMED, TAKEN),
+    "episode-fixed": lambda: with_episode(
+        OPENED,
+        CONFIRMED,
+        TAKEN,
+        took(TONIGHT, State.ACKNOWLEDGED, State.FIXED, reason="back at the last good level"),
+        moves={},
+    ),
+    "episode-back": lambda: with_episode(
+        OPENED,
+        CONFIRMED,
+        took("2026-11-19", State.CONFIRMED, State.FIXED),
+        took(TONIGHT, State.FIXED, State.SUSPECTED, reason="the same step is back"),
+    ),
 }
 SITUATIONS = {name: cache(made) for name, made in SITUATIONS.items()}
 

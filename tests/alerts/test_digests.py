@@ -51,6 +51,15 @@ def test_slack_shows_it_within_its_limits(situation: tuple[str, Findings]) -> No
     )
 
 
+@pytest.mark.parametrize("name", ["episode-still-open", "episode-confirmed", "episode-back"])
+def test_what_an_episode_holds_is_one_line(situations: Situations, name: str) -> None:
+    told = digest(situations[name](), LINKS)
+    rows = [row for section in told.sections for group in section.groups for row in group.rows]
+    assert [row.link for row in rows] == [
+        "http://tailwatch.example:8501/episodes?episode=4f1c0a9b2d3e5f60"
+    ]
+
+
 def test_what_slack_does_not_take_is_counted(situations: Situations) -> None:
     whole = digest(situations["more-than-slack-takes"](), LINKS)
     rows = sum(len(group.rows) for section in whole.sections for group in section.groups)
@@ -88,6 +97,11 @@ def test_without_a_dashboard_there_are_no_links(situations: Situations) -> None:
         ("inconclusive-only", False),
         ("known-regression", False),
         ("recovery", False),
+        ("episode-suspected", False),
+        ("episode-still-open", False),
+        ("episode-fixed", False),
+        ("episode-back", False),
+        ("episode-confirmed", True),
         ("one-regression", True),
         ("half-of-the-cells-failed", True),
         ("nothing-ran", True),

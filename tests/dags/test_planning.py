@@ -97,3 +97,24 @@ def test_a_nightly_of_ambiguous_or_absent_builds_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=why):
         plan_nightly(DEMO, builds, name="2026-11-22")
+
+
+def _pinned(*builds: str) -> tuple[Night, list[PlannedLaunch]]:
+    control = tuple(map(BuildSpec.parse, builds))
+    return plan_nightly(DEMO.model_copy(update={"control": control}), [NEW], name="2026-11-22")
+
+
+@pytest.mark.parametrize("family", DEMO.families())
+def test_a_pinned_build_takes_turns_with_tonights(family: Family) -> None:
+    night, planned = _pinned("vllm==0.30.0")
+    arms = [one.arm for one in _of(planned, family)]
+    assert arms[:4] == [Arm.NIGHTLY, Arm.CONTROL, Arm.CONTROL, Arm.NIGHTLY]
+    assert {str(one.build) for one in planned if one.arm is Arm.CONTROL} == {"vllm==0.30.0"}
+    assert (
+        night.launches == len(planned) == 2 * len(plan_nightly(DEMO, [NEW], name="2026-11-22")[1])
+    )
+    assert night.contenders == ("vllm==0.32.0",)
+
+
+def test_a_pinned_build_of_an_engine_that_does_not_run_tonight_stays_out() -> None:
+    assert _pinned("sglang==0.5.0")[1] == plan_nightly(DEMO, [NEW], name="2026-11-22")[1]

@@ -258,6 +258,14 @@ def release(new_database: Callable[[], AbstractContextManager[str]]) -> Iterator
         yield _described(url)
 
 
+@pytest.fixture
+def own(new_database: Callable[[], AbstractContextManager[str]]) -> Iterator[str]:
+    """The address of a database with the seeded nights that a test may write to."""
+    with new_database() as url:
+        fill(url)
+        yield url
+
+
 def _described(url: str) -> Release:
     trials = [
         (launch.trial_key(own), own) for launch in release_launches() for own in launch.trials

@@ -6,7 +6,9 @@ import pytest
 
 from dashboard.overview import overview, shared_parts, short_names
 from dashboard.sentences import further_warnings, unchanged_line
+from schema.episodes import Attribution, Cause, Episode, EpisodeState, Member, Transition
 from schema.judgements import Comparison, Judgement, Side, Verdict, Warning
+from schema.nights import NightKind
 from schema.trials import TrialState
 
 NAMES = {"a": "mixtral closed-4", "b": "llama closed-4"}
@@ -47,6 +49,34 @@ def test_the_headline_says_the_worst_first(
     seen = overview(judgements, names=NAMES, trials=RAN).headline
     expected = headline or "Nothing got worse; 1 of 2 cells improved: llama closed-4"
     assert seen.startswith(expected)
+
+
+def _episode(metric: str) -> Episode:
+    cause = Cause(
+        attribution=Attribution.BUILD, subject="vllm", reasons=("r",),
+        builds=("vllm 0.31.0", "vllm 0.32.0"), nights=("2026-11-18", "2026-11-19"),
+    )  # fmt: skip
+    member = Member(
+        cell="a", metric=metric, kind=NightKind.NIGHTLY, night="2026-11-19", change=0.08,
+        verdict=Verdict.REGRESSION,
+    )  # fmt: skip
+    opened = Transition(night="2026-11-19", state=EpisodeState.CONFIRMED, reason="r", cause=cause)
+    return Episode(key="k", members=(member,), history=(opened,))
+
+
+def test_what_an_older_episode_holds_is_no_news() -> None:
+    seen = overview([WORSE, SAME], names=NAMES, trials=RAN, older=[_episode("itl_p50")])
+    assert (seen.worse, seen.known) == ((), (WORSE,))
+    expected = "Nothing new got worse; still open: vllm 0.31.0 → 0.32.0 (confirmed)"
+    assert (seen.headline, seen.tone) == (expected, Verdict.INCONCLUSIVE)
+
+
+def test_what_no_older_episode_holds_is_news() -> None:
+    seen = overview([WORSE, SAME], names=NAMES, trials=RAN, older=[_episode("e2e_p50")])
+    assert seen.worse == (WORSE,)
+    assert seen.headline.startswith("1 of 2 cells got slower")
+    assert seen.headline.endswith("still open: vllm 0.31.0 → 0.32.0 (confirmed)")
+    assert seen.tone == Verdict.REGRESSION
 
 
 def test_a_night_without_trials_is_red() -> None:

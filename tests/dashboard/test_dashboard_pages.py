@@ -38,11 +38,12 @@ def test_tonight_says_in_one_sentence_what_got_slower(release, open_page: Open) 
     assert "42 trials: 39 valid, 1 invalid, 2 failed" in text
 
 
-def test_tonight_tells_worse_better_undecided_and_failed_in_this_order(
+def test_tonight_tells_episodes_worse_better_undecided_and_failed_in_this_order(
     release, open_page: Open
 ) -> None:
     headings = [own.value for own in open_page(release.url).subheader]
-    assert headings == ["Got worse", "Got better", "Could not be decided", "Failed"]
+    verdicts = ["Got worse", "Got better", "Could not be decided", "Failed"]
+    assert headings == ["Episodes", *verdicts]
 
 
 def test_what_could_not_be_decided_says_why(release, open_page: Open) -> None:

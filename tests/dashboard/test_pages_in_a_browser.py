@@ -1,4 +1,4 @@
-"""The four pages in a real browser: nothing breaks, and a finding leads to its evidence."""
+"""The pages in a real browser: nothing breaks, and a finding leads to its evidence."""
 
 import os
 import re
@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import URLError
 from urllib.parse import urlencode
@@ -37,16 +38,16 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-@pytest.fixture(scope="module")
-def dashboard(release, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a dashboard over the seeded nights."""
+@contextmanager
+def _serving(url: str, folder: Path) -> Iterator[str]:
+    """Address of a dashboard over a database; its log lies in the folder."""
     port = _free_port()
     command = [
         sys.executable, "-m", "streamlit", "run", str(REPOSITORY / "dashboard" / "app.py"),
         "--server.headless", "true", "--server.address", "127.0.0.1", "--server.port", str(port),
     ]  # fmt: skip
-    log = tmp_path_factory.mktemp("dashboard") / "log"
-    environment = os.environ | {"DATABASE_URL": release.url}
+    log = folder / "log"
+    environment = os.environ | {"DATABASE_URL": url}
     with log.open("wb") as output:
         server = subprocess.Popen(
             command, stdout=output, stderr=output, env=environment, cwd=REPOSITORY
@@ -57,6 +58,20 @@ def dashboard(release, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
         finally:
             server.terminate()
             server.wait(timeout=20)
+
+
+@pytest.fixture(scope="module")
+def dashboard(release, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a dashboard over the seeded nights."""
+    with _serving(release.url, tmp_path_factory.mktemp("dashboard")) as address:
+        yield address
+
+
+@pytest.fixture
+def own_dashboard(own: str, tmp_path: Path) -> Iterator[str]:
+    """One over nights of which a test may say something."""
+    with _serving(own, tmp_path) as address:
+        yield address
 
 
 def _wait(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
@@ -164,3 +179,28 @@ def test_the_addresses_of_the_pages_survive_the_navigation(dashboard: str, page:
         page.get_by_role("link", name=name, exact=True).first.click()
         _settled(page, text)
         assert page.url.startswith(f"{dashboard}/{name.lower()}")
+
+
+def test_an_episode_walks_through_every_state_that_a_person_gives(
+    own_dashboard: str, page: Page
+) -> None:
+    _open(page, own_dashboard, "", "1 of 4 cells got slower")
+    causes = page.get_by_role("table", name="episodes", exact=True).get_by_role("link")
+    causes.filter(has_text="vllm 0.31.0 → 0.32.0").first.click()
+    _settled(page, "Say something")
+    said = ("acknowledge", "infrastructure", "expect", "confirm", "close as not reproduced",
+            "confirm", "close as transient", "confirm", "close as fixed")  # fmt: skip
+    states = ("acknowledged", "infrastructure", "expected", "confirmed", "not reproduced",
+              "confirmed", "transient", "confirmed", "fixed")  # fmt: skip
+    for at, (choice, state) in enumerate(zip(said, states, strict=True)):
+        page.get_by_label("State").click()
+        page.get_by_role("option", name=re.compile(f"^{choice}")).click()
+        page.get_by_label("Your name").fill("mira")
+        page.get_by_label("Reason").fill(f"step {at}")
+        page.get_by_role("button", name="Say it").click()
+        heading = page.get_by_role("heading", level=1)
+        expect(heading).to_have_text(re.compile(f": {state}$"), timeout=SHOWS_WITHIN_MS)
+        expect(page.get_by_label("Reason")).to_have_value("", timeout=SHOWS_WITHIN_MS)
+        _settled(page, f"step {at}")
+    history = page.get_by_role("table", name="history").get_by_role("row")
+    expect(history).to_have_count(2 + len(said))

@@ -240,3 +240,24 @@ def test_the_matrices_of_the_repository_fit_and_have_unique_slugs(name: str) -> 
     assert len({cell.slug for cell in matrix.cells}) == len(matrix.cells)
     for family, cells in matrix.families().items():
         assert fit(family, [cell.workload for cell in cells]).fits
+
+
+def test_a_matrix_pins_control_builds(tmp_path: Path) -> None:
+    plain = load(tmp_path, SMALL)
+    pinned = load(tmp_path, f"control: vllm==0.30.0\n{SMALL}")
+    assert plain.control == ()
+    assert [str(build) for build in pinned.control] == ["vllm==0.30.0"]
+    assert pinned.digest != plain.digest
+
+
+@pytest.mark.parametrize(
+    ("control", "why"),
+    [
+        ("vllm-0.30", "'vllm-0.30' is not ENGINE==VERSION with engine vllm or sglang"),
+        ("[vllm==0.30.0, vllm==0.31.0]", "one build an engine: vllm==0.30.0, vllm==0.31.0"),
+    ],
+)
+def test_a_control_build_that_cannot_be_is_refused(tmp_path: Path, control: str, why: str) -> None:
+    [told] = complaints(tmp_path, f"control: {control}\n{SMALL}")
+    assert told.startswith("1: control")
+    assert why in told

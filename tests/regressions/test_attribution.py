@@ -1,0 +1,79 @@
+"""Every row of the table, and that it has an answer for everything that witnesses can say."""
+
+from itertools import product
+
+import pytest
+
+from regressions.attribution import TABLE, Fingerprint, Witness, Witnessed, attribute
+from schema.episodes import Attribution
+
+MOVED, STEADY, SILENT = Witness.MOVED, Witness.STEADY, Witness.SILENT
+SAME, DRIVER, CLIENT, HOST, SEVERAL = Fingerprint
+
+SAID: list[tuple[dict[str, object], Attribution, str]] = [
+    ({"interleaved": True}, Attribution.BUILD, "in turns on the same hosts"),
+    ({"interleaved": True, "fingerprint": DRIVER}, Attribution.UNKNOWN, "hosts that differ"),
+    ({"control": MOVED, "other_workloads": STEADY}, Attribution.WORKLOAD, "no other workload"),
+    ({"control": MOVED, "fingerprint": DRIVER}, Attribution.DRIVER, "fingerprint changed"),
+    ({"control": MOVED, "fingerprint": CLIENT}, Attribution.CLIENT, "fingerprint changed"),
+    ({"control": MOVED, "fingerprint": HOST}, Attribution.HOST, "fingerprint changed"),
+    ({"control": MOVED, "fingerprint": SEVERAL}, Attribution.HOST, "fingerprint changed"),
+    ({"control": MOVED}, Attribution.HOST, "the pinned build moved with it"),
+    ({"control": STEADY}, Attribution.BUILD, "the pinned build did not move"),
+    ({"control": STEADY, "fingerprint": DRIVER}, Attribution.BUILD, "did not move"),
+    ({"control": STEADY, "build_changed": False}, Attribution.UNKNOWN, "compilation caches"),
+    ({"other_engine": MOVED, "other_workloads": STEADY}, Attribution.WORKLOAD, "other engine"),
+    ({"other_engine": MOVED, "fingerprint": DRIVER}, Attribution.DRIVER, "other engine"),
+    ({"other_engine": MOVED, "fingerprint": CLIENT}, Attribution.CLIENT, "other engine"),
+    ({"other_engine": MOVED, "fingerprint": HOST}, Attribution.HOST, "other engine"),
+    ({"other_engine": MOVED, "fingerprint": SEVERAL}, Attribution.HOST, "other engine"),
+    ({"other_engine": MOVED}, Attribution.HOST, "the same kind of GPU moved with it"),
+    ({"build_changed": False, "fingerprint": DRIVER}, Attribution.DRIVER, "nothing but"),
+    ({"build_changed": False, "fingerprint": CLIENT}, Attribution.CLIENT, "nothing but"),
+    ({"build_changed": False, "fingerprint": HOST}, Attribution.HOST, "nothing but"),
+    ({"build_changed": False, "fingerprint": SEVERAL}, Attribution.HOST, "nothing but"),
+    ({"other_engine": STEADY}, Attribution.BUILD, "only the build changed"),
+    ({}, Attribution.UNKNOWN, "a control arm would decide"),
+    ({"fingerprint": DRIVER}, Attribution.UNKNOWN, "both changed: a control arm would decide"),
+    ({"build_changed": False}, Attribution.UNKNOWN, "a control arm would decide"),
+]
+WITNESSES = ("control", "other_engine", "other_workloads")
+
+
+def told(said: dict[str, object]) -> Witnessed:
+    return Witnessed(**{"build_changed": True, **said})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("said", "blamed", "because"), SAID)
+def test_each_row_blames_whom_its_witnesses_leave(
+    said: dict[str, object], blamed: Attribution, because: str
+) -> None:
+    attribution, reason = attribute(told(said))
+    assert attribution is blamed
+    assert because in reason
+
+
+def test_every_row_decides_something_here() -> None:
+    decided = [next(row for row in TABLE if row.fits(told(said))) for said, _, _ in SAID]
+    assert {id(row) for row in decided} == {id(row) for row in TABLE}
+
+
+def test_there_is_an_answer_for_all_that_can_be_said() -> None:
+    for build, interleaved, changed in product((True, False), (True, False), Fingerprint):
+        for words in product(Witness, repeat=3):
+            said = told(dict(zip(WITNESSES, words, strict=True)))
+            facts = {"build_changed": build, "interleaved": interleaved, "fingerprint": changed}
+            attribution, _ = attribute(Witnessed(**{**vars(said), **facts}))
+            assert attribution in Attribution
+
+
+def test_a_build_that_did_not_change_is_never_blamed() -> None:
+    for changed, words in product(Fingerprint, product(Witness, repeat=3)):
+        facts = dict(zip(WITNESSES, words, strict=True))
+        said = Witnessed(build_changed=False, fingerprint=changed, **facts)
+        assert attribute(said)[0] is not Attribution.BUILD
+
+
+def test_without_witnesses_nobody_is_blamed_when_two_things_changed() -> None:
+    for changed in set(Fingerprint) - {SAME}:
+        assert attribute(told({"fingerprint": changed}))[0] is Attribution.UNKNOWN

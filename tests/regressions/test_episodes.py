@@ -1,0 +1,453 @@
+"""Nights in a row and the episodes that they end in."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from regressions.night import judge_night
+from regressions.people import say
+from regressions.policy import Policy
+from schema.cells import Cell, Engine
+from schema.columns import Base
+from schema.episodes import Attribution, Episode, EpisodeState
+from schema.judgements import Verdict
+from schema.nights import Night, NightKind
+from schema.store.episodes import episodes
+from schema.store.judgements import judgements
+from schema.store.nights import record_night
+from schema.tables import BuildRow, HostRow, LaunchRow, MeasurementRow, TrialRow
+from schema.trials import Arm, Build, Launch, Trial
+
+NOISE = (1.0, 1.004, 0.997, 1.002, 0.999, 1.001, 0.998, 1.003, 0.996, 1.005)
+LAUNCHES = 4
+PINNED = "0.30.0"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Truth:
+    """What a night really was. Factors are of the inter-token latency, by engine or workload."""
+
+    build: str = "0.32.0"
+    """Of both engines."""
+    contender: Mapping[str, float] = field(default_factory=dict)
+    """By engine, workload, or `all`."""
+    host: float = 1.0
+    """Of whatever runs there, the control arm too."""
+    load: str = ""
+    """A workload that asks for more than before, of whatever serves it."""
+    control: bool = True
+    sglang: bool = True
+    driver: str = "570.86"
+    missing: bool = False
+    """Planned, and no trial was made."""
+
+
+GOOD = Truth()
+
+
+def slower(by: float = 1.1, **more: object) -> Truth:
+    """A build of vLLM that is slower."""
+    return replace(Truth(build="0.33.0", contender={"vllm": by}), **more)  # type: ignore[arg-type]
+
+
+@dataclass(kw_only=True)
+class History:
+    """Records nights, judges them, tells what came of it."""
+
+    session: Session
+    policy: Policy
+    make_night: Callable[..., Night]
+    make_cell: Callable[..., Cell]
+    make_launch: Callable[..., Launch]
+    make_trial: Callable[..., Trial]
+    make_build: Callable[..., Build]
+
+    def record(self, day: int, truth: Truth) -> str:
+        """A nightly of November; its name."""
+        name = f"2026-11-{day:02d}"
+        record_night(self.session, self.make_night(name, cells=self.cells()))
+        engines = (Engine.VLLM, Engine.SGLANG)[: 1 + truth.sglang]
+        arms = (Arm.NIGHTLY, Arm.CONTROL)[: 1 + truth.control]
+        self._keep(
+            self._launch(name, arm, engine, replicate, day, truth)
+            for engine in engines
+            for arm in arms
+            for replicate in range(0 if truth.missing else LAUNCHES)
+        )
+        return name
+
+    def judge(self, name: str) -> None:
+        judge_night(self.session, name, self.policy)
+
+    def run(self, nights: Sequence[Truth], first: int = 1) -> list[Episode]:
+        """Each night recorded and judged in its turn; the episodes after the last."""
+        for at, truth in enumerate(nights):
+            self.judge(self.record(first + at, truth))
+        return self.episodes()
+
+    def episodes(self) -> list[Episode]:
+        return episodes(self.session)
+
+    def say(self, key: str, state: EpisodeState, **more: object) -> Episode:
+        facts = {"by": "mira", "reason": "as agreed", **more}
+        return say(self.session, key, state=state, **facts)  # type: ignore[arg-type]
+
+    def release(self, contender: str, baseline: str, factor: float, name: str) -> None:
+        """A release night on vLLM, five launches a side, judged."""
+        night = self.make_night(
+            name, kind=NightKind.RELEASE, cells=self.cells()[:2],
+            contenders=(f"vllm=={contender}",), baselines=(f"vllm=={baseline}",),
+        )  # fmt: skip
+        record_night(self.session, night)
+        sides = (
+            (Arm.RELEASE_BASELINE, Truth(build=baseline)),
+            (Arm.RELEASE_CONTENDER, Truth(build=contender, contender={"all": factor})),
+        )
+        self._both(name, sides)
+
+    def confirm(self, name: str, factor: float) -> None:
+        """Trials of last good and tonight's build in turns; the night is judged again."""
+        slow = Truth(contender={"all": factor})
+        self._both(name, ((Arm.CONFIRM_BASELINE, GOOD), (Arm.CONFIRM_CONTENDER, slow)))
+
+    def _both(self, name: str, sides: Sequence[tuple[Arm, Truth]]) -> None:
+        self._keep(
+            self._launch(name, arm, Engine.VLLM, replicate, replicate, truth)
+            for replicate in range(5)
+            for arm, truth in sides
+        )
+        self.judge(name)
+
+    def cells(self) -> tuple[Cell, ...]:
+        return tuple(
+            self.make_cell(workload, engine)
+            for engine in Engine
+            for workload in ("steady", "burst")
+        )
+
+    def _launch(
+        self, night: str, arm: Arm, engine: Engine, replicate: int, day: int, truth: Truth
+    ) -> Launch:
+        build = PINNED if arm is Arm.CONTROL else truth.build
+        trials = []
+        for cell in (own for own in self.cells() if own.family.engine is engine):
+            names = (engine.value, cell.workload.name, "all")
+            slow = [truth.contender[one] for one in names if one in truth.contender]
+            factor = truth.host * (slow[0] if slow and arm is not Arm.CONTROL else 1.0)
+            factor *= 1.1 if cell.workload.name == truth.load else 1.0
+            noise = NOISE[(7 * day + 3 * replicate + len(cell.workload.name)) % len(NOISE)]
+            trials.append(self.make_trial(cell, measurements={"itl_p50": 0.01 * factor * noise}))
+        plain = self.make_launch()
+        host = plain.host.model_copy(update={"driver": truth.driver})
+        return plain.model_copy(
+            update={
+                "night": night, "arm": arm, "replicate": replicate, "host": host,
+                "build": self.make_build(build, engine), "trials": tuple(trials),
+            }
+        )  # fmt: skip
+
+    def _keep(self, launches: Iterable[Launch]) -> None:
+        """All of a night in a few statements: schema.store.launches.record is tested elsewhere."""
+        rows: dict[type[Base], list[dict[str, Any]]] = {
+            HostRow: [], BuildRow: [], LaunchRow: [], TrialRow: [], MeasurementRow: [],
+        }  # fmt: skip
+        for own in launches:
+            key, host, build = own.key, own.host.fingerprint, own.build.key
+            rows[HostRow].append(own.host.model_dump(mode="json") | {"fingerprint": host})
+            rows[BuildRow].append(own.build.model_dump(mode="json") | {"key": build})
+            fields = ("night", "arm", "replicate", "attempt", "started_at", "ended_at", "log_tail")
+            facts = {name: getattr(own, name) for name in fields}
+            empty: dict[str, Any] = {"environment": {}, "effective": {}, "phases_s": {}}
+            rows[LaunchRow].append(
+                facts | empty | {"key": key, "host": host, "build": build, "command": []}
+            )
+            for trial in own.trials:
+                trial_key = own.trial_key(trial)
+                empty = {"checks": [], "server": {}, "not_estimable": {}}
+                facts = {"key": trial_key, "launch": key, "cell": trial.cell.key}
+                rows[TrialRow].append(facts | empty | {"state": trial.state, "seed": trial.seed})
+                for metric, value in trial.measurements.items():
+                    row = {"trial": trial_key, "metric": metric, "value": value}
+                    rows[MeasurementRow].append(row)
+        for table, own_rows in rows.items():
+            if own_rows:
+                self.session.execute(insert(table).on_conflict_do_nothing(), own_rows)
+
+
+S = EpisodeState
+BUILD, HOST, DRIVER = Attribution.BUILD, Attribution.HOST, Attribution.DRIVER
+QUIET = [GOOD] * 4
+FIXED = Truth(build="0.33.1")
+
+
+@pytest.fixture
+def history(
+    session: Session,
+    policy: Policy,
+    make_night: Callable[..., Night],
+    make_cell: Callable[..., Cell],
+    make_launch: Callable[..., Launch],
+    make_trial: Callable[..., Trial],
+    make_build: Callable[..., Build],
+) -> History:
+    return History(
+        session=session, policy=policy, make_night=make_night, make_cell=make_cell,
+        make_launch=make_launch, make_trial=make_trial, make_build=make_build,
+    )  # fmt: skip
+
+
+def states(episode: Episode) -> list[EpisodeState]:
+    return [step.state for step in episode.history]
+
+
+NIGHTS: dict[str, tuple[list[Truth], list[tuple[Attribution, list[EpisodeState]]]]] = {
+    "quiet": ([GOOD] * 6, []),
+    "a build gets slower": ([*QUIET, slower()], [(BUILD, [S.SUSPECTED])]),
+    "and stays so": ([*QUIET, *[slower()] * 4], [(BUILD, [S.SUSPECTED, S.CONFIRMED])]),
+    "one night only": ([*QUIET, slower(), FIXED], [(BUILD, [S.SUSPECTED, S.TRANSIENT])]),
+    "two nights, then fixed": (
+        [*QUIET, slower(), slower(), FIXED, FIXED],
+        [(BUILD, [S.SUSPECTED, S.CONFIRMED, S.FIXED])],
+    ),
+    "fixed, then back": (
+        [*QUIET, slower(), slower(), FIXED, FIXED, slower()],
+        [(BUILD, [S.SUSPECTED, S.CONFIRMED, S.FIXED, S.SUSPECTED])],
+    ),
+    "another build each night": (
+        [*QUIET, *[slower(build=f"0.33.{at}") for at in range(4)]],
+        [(BUILD, [S.SUSPECTED, S.CONFIRMED])],
+    ),
+    "a night is missing": (
+        [*QUIET, slower(), Truth(missing=True), slower()],
+        [(BUILD, [S.SUSPECTED, S.CONFIRMED])],
+    ),
+    "absence is no recovery": (
+        [*QUIET, slower(), slower(), *[Truth(missing=True)] * 3],
+        [(BUILD, [S.SUSPECTED, S.CONFIRMED])],
+    ),
+    "the host gets slower": (
+        [*QUIET, *[Truth(host=1.1)] * 2],
+        [(HOST, [S.SUSPECTED, S.INFRASTRUCTURE])],
+    ),
+    "both engines, without a control arm": (
+        [replace(GOOD, control=False)] * 4 + [Truth(host=1.1, control=False)] * 2,
+        [(HOST, [S.SUSPECTED, S.INFRASTRUCTURE])],
+    ),
+    "a new driver": (
+        [*QUIET, *[Truth(host=1.1, driver="575.57")] * 2],
+        [(DRIVER, [S.SUSPECTED, S.INFRASTRUCTURE])],
+    ),
+    "one workload, the control arm too": (
+        [*QUIET, *[Truth(load="steady")] * 2],
+        [(Attribution.WORKLOAD, [S.SUSPECTED, S.CONFIRMED])],
+    ),
+    "one workload, and nothing has changed": (
+        [*QUIET, Truth(contender={"steady": 1.1})],
+        [(Attribution.UNKNOWN, [S.SUSPECTED])] * 2,
+    ),
+    "no witness at all": (
+        [replace(GOOD, control=False, sglang=False)] * 4
+        + [slower(control=False, sglang=False)] * 2,
+        [(Attribution.UNKNOWN, [S.SUSPECTED, S.CONFIRMED])],
+    ),
+    "a witness comes later": (
+        [replace(GOOD, sglang=False)] * 4
+        + [slower(control=False, sglang=False), slower(sglang=False), slower(sglang=False)],
+        [(BUILD, [S.SUSPECTED, S.CONFIRMED, S.CONFIRMED])],
+    ),
+    "two causes at once": (
+        [*QUIET, Truth(build="0.33.0", contender={"vllm": 1.3}, host=1.08)],
+        [(BUILD, [S.SUSPECTED]), (HOST, [S.SUSPECTED])],
+    ),
+    "a build gets faster": (
+        [*QUIET, *[slower(0.9)] * 4],
+        [(BUILD, [S.SUSPECTED, S.EXPECTED])],
+    ),
+    "faster for one night": ([*QUIET, slower(0.9), GOOD], [(BUILD, [S.SUSPECTED, S.TRANSIENT])]),
+    "a further step on top": (
+        [*QUIET, *[slower()] * 3, *[slower(1.25, build="0.34.0")] * 2],
+        [(BUILD, [S.SUSPECTED, S.CONFIRMED]), (BUILD, [S.SUSPECTED, S.CONFIRMED])],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NIGHTS)
+def test_nights_end_in_their_episodes(history: History, name: str) -> None:
+    nights, expected = NIGHTS[name]
+    found = history.run(nights)
+    seen = sorted((one.cause.attribution, states(one)) for one in found)
+    assert seen == sorted(expected)
+
+
+def test_one_episode_has_every_metric_and_cell_that_its_cause_moved(history: History) -> None:
+    [found] = history.run([*QUIET, slower(), slower()])
+    assert {one.cell for one in found.members} == {one.key for one in history.cells()[:2]}
+    assert {one.verdict for one in found.members} == {Verdict.REGRESSION}
+    assert found.cause.words == "vllm 0.32.0 → 0.33.0"
+    assert found.cause.nights == ("2026-11-04", "2026-11-05")
+    assert "the pinned vllm 0.30.0: itl_p50" in found.cause.reasons[1]
+
+
+def test_the_baseline_stays_the_last_good_level_however_long_it_lasts(history: History) -> None:
+    history.policy = history.policy.model_copy(update={"baseline_nights": 3})
+    history.run([*QUIET, *[slower()] * 5])
+    last = judgements(history.session, "2026-11-09")
+    vllm = [one for one in last if one.verdict is Verdict.REGRESSION]
+    assert len(vllm) == 2
+    assert all(one.comparison.change == pytest.approx(0.1, abs=0.01) for one in vllm)
+
+
+def test_an_accepted_level_is_the_baseline_and_keeps_the_spread(history: History) -> None:
+    [found] = history.run([*QUIET, slower(), slower()])
+    history.say(found.key, S.EXPECTED)
+    [after] = history.run([slower()], first=7)
+    assert states(after) == [S.SUSPECTED, S.CONFIRMED, S.EXPECTED]
+    cell = history.cells()[0].key
+    [judged] = [j for j in judgements(history.session, "2026-11-07") if j.comparison.cell == cell]
+    assert judged.verdict is Verdict.NO_CHANGE
+    assert len(judged.comparison.baseline.values) == 6 * 4
+    assert "2026-11-05 was accepted" in judged.comparison.warnings[0].text
+    spread = max(judged.comparison.baseline.values) / min(judged.comparison.baseline.values)
+    assert spread == pytest.approx(1.012, abs=0.003)
+
+
+def test_a_step_from_an_accepted_level_is_a_new_episode(history: History) -> None:
+    [found] = history.run([*QUIET, slower(), slower()])
+    history.say(found.key, S.EXPECTED)
+    both = history.run([slower(), slower(1.2, build="0.34.0")], first=7)
+    assert [one.state for one in both] == [S.EXPECTED, S.SUSPECTED]
+    assert both[1].cause.words == "vllm 0.33.0 → 0.34.0"
+    assert both[1].members[0].change == pytest.approx(1.2 / 1.1 - 1, abs=0.01)
+
+
+def test_what_a_person_called_fixed_is_open_again_when_it_is_still_there(history: History) -> None:
+    [found] = history.run([*QUIET, slower(), slower()])
+    history.say(found.key, S.FIXED)
+    [after] = history.run([slower()], first=7)
+    assert states(after) == [S.SUSPECTED, S.CONFIRMED, S.FIXED, S.SUSPECTED]
+    assert "the same step is back" in after.history[-1].reason
+
+
+def test_trials_made_to_confirm_decide_in_the_same_night(history: History) -> None:
+    history.run([*QUIET, slower()])
+    history.confirm("2026-11-05", 1.1)
+    assert states(history.episodes()[0]) == [S.SUSPECTED, S.CONFIRMED]
+
+
+def test_what_does_not_reproduce_is_closed_and_says_so(history: History) -> None:
+    history.run([*QUIET, slower()])
+    history.confirm("2026-11-05", 1.0)
+    [found] = history.episodes()
+    assert states(found) == [S.SUSPECTED, S.NOT_REPRODUCED]
+    assert "did not show it" in found.history[-1].reason
+
+
+def test_a_release_and_the_nightly_after_it_are_one_episode(history: History) -> None:
+    history.run(QUIET)
+    history.release("0.33.0", "0.32.0", 1.1, "2026-11-04-release-vllm-0.33.0-vs-0.32.0")
+    [found] = history.run([slower(), slower()], first=5)
+    assert states(found)[0] is S.CONFIRMED
+    assert {one.night[:10] for one in found.members} == {"2026-11-04", "2026-11-05"}
+
+
+def test_the_same_release_again_without_a_change_is_not_reproduced(history: History) -> None:
+    history.release("0.33.0", "0.32.0", 1.1, "2026-11-04-release-a")
+    history.release("0.33.0", "0.32.0", 1.0, "2026-11-05-release-b")
+    assert [one.state for one in history.episodes()] == [S.NOT_REPRODUCED]
+
+
+def test_a_later_release_at_the_old_level_fixes_it(history: History) -> None:
+    history.release("0.33.0", "0.32.0", 1.1, "2026-11-04-release-a")
+    history.release("0.34.0", "0.32.0", 1.0, "2026-11-05-release-b")
+    assert [one.state for one in history.episodes()] == [S.FIXED]
+
+
+def test_another_pair_of_builds_is_another_episode(history: History) -> None:
+    history.release("0.33.0", "0.32.0", 1.1, "2026-11-04-release-a")
+    history.release("0.34.0", "0.33.0", 1.1, "2026-11-05-release-b")
+    words = [one.cause.words for one in history.episodes()]
+    assert words == ["vllm 0.32.0 → 0.33.0", "vllm 0.33.0 → 0.34.0"]
+
+
+def test_judging_any_night_again_changes_nothing(history: History) -> None:
+    [found] = history.run([*QUIET, slower(), slower(), FIXED, FIXED])
+    history.say(found.key, S.CONFIRMED)
+    before = history.episodes()
+    for day in (8, 5, 1, 6):
+        history.judge(f"2026-11-{day:02d}")
+        assert history.episodes() == before
+
+
+def test_what_people_said_outlives_a_night_that_is_judged_again(history: History) -> None:
+    [found] = history.run([*QUIET, slower()])
+    history.say(found.key, S.ACKNOWLEDGED, owner="kim")
+    history.judge("2026-11-05")
+    [again] = history.episodes()
+    assert (again.key, again.state, again.owner) == (found.key, S.ACKNOWLEDGED, "kim")
+
+
+def test_a_night_that_is_recorded_late_dates_the_episode_back(history: History) -> None:
+    history.run(QUIET)
+    history.judge(history.record(6, slower()))
+    [found] = history.episodes()
+    history.say(found.key, S.ACKNOWLEDGED)
+    early = history.record(5, slower())
+    history.judge(early)
+    [again] = history.episodes()
+    assert (again.key, again.opened, again.state) == (found.key, early, S.ACKNOWLEDGED)
+
+
+def test_an_episode_people_spoke_of_is_kept_when_its_night_no_longer_shows_it(
+    history: History, make_launch: Callable[..., Launch]
+) -> None:
+    [found] = history.run([*QUIET, slower()])
+    history.say(found.key, S.ACKNOWLEDGED)
+    strict = history.policy.model_copy(
+        update={"min_change": dict.fromkeys(history.policy.min_change, 0.5)}
+    )
+    replace(history, policy=strict).judge("2026-11-05")
+    [kept] = history.episodes()
+    assert states(kept) == [S.SUSPECTED, S.ACKNOWLEDGED, S.NOT_REPRODUCED]
+    history.judge("2026-11-05")
+    assert states(history.episodes()[0]) == [S.SUSPECTED, S.ACKNOWLEDGED]
+
+
+def test_nothing_is_half_done_when_a_judgement_is_interrupted(
+    history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history.run([*QUIET, slower()])
+    history.session.commit()
+    before = history.episodes()
+    name = history.record(6, slower())
+    history.session.commit()
+    monkeypatch.setattr("regressions.chronicle.after_night", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        history.judge(name)
+    history.session.rollback()
+    assert history.episodes() == before
+    monkeypatch.undo()
+    history.judge(name)
+    assert [states(one) for one in history.episodes()] == [[S.SUSPECTED, S.CONFIRMED]]
+
+
+@settings(
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(order=st.permutations(range(3, 7)), again=st.lists(st.integers(3, 6), max_size=2))
+def test_one_step_is_one_episode_whatever_the_order_of_judging(
+    history: History, order: list[int], again: list[int]
+) -> None:
+    history.session.rollback()
+    quiet = Truth(control=False, sglang=False)
+    truths = [quiet] * 3 + [slower(control=False, sglang=False)] * 3
+    nights = [history.record(day, truth) for day, truth in enumerate(truths, start=1)]
+    for day in [1, 2, *order, *again]:
+        history.judge(nights[day - 1])
+    [found] = history.episodes()
+    assert (found.opened, found.state) == (nights[3], S.CONFIRMED)
