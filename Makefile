@@ -1,7 +1,7 @@
 # Everything runs from .venv, made from requirements/dev.txt on first use.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-fast check format environment chromium
+.PHONY: help demo up down test test-fast check format bench-detector environment chromium
 
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -36,6 +36,9 @@ check: environment  ## format, lint, types, import contracts, migrations in step
 format: environment  ## format and repair what can be repaired
 	ruff format
 	ruff check --fix
+
+bench-detector: environment  ## how well changes are detected, beside the peers' rules: docs/detector.md
+	python benchmarks/detector.py
 
 environment:
 	@scripts/bootstrap.sh

@@ -28,6 +28,40 @@ JudgedMetric = Annotated[str, AfterValidator(_judged)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 
+class SeriesRules(Word):
+    """How a series is judged night by night, when only later nights can confirm."""
+
+    alpha: Share
+    """Two-sided p of a shift, its noise's spread and drift being estimated."""
+    rank_alpha: Share
+    """Two-sided exact Mann-Whitney p of the same nights."""
+    least_change: Share
+    """Relative change below which nothing is said."""
+    windows: tuple[Annotated[int, Field(ge=2)], ...] = Field(min_length=1)
+    """Nights since a change began that are looked at together, rising."""
+    confirm_nights: int = Field(ge=1)
+    """Nights that must follow the first night of a change."""
+    confirm_trials: int = Field(ge=2)
+    """Trials that all nights since the change must have together."""
+    baseline_nights: int = Field(ge=10)
+    """Nights of the segment before the change that it is set against, at most."""
+    least_nights: int = Field(ge=5)
+    """Nights, kept ones included, below which nothing is said."""
+    settle_nights: int = Field(ge=1)
+    """Within them a further move the same way, or the way back, belongs to the same episode."""
+    drift_caution: float = Field(ge=0)
+    """Standard errors by which the correlation of successive nights is taken above its estimate."""
+    drift_nights: int = Field(ge=10)
+    """First nights of a segment that later ones are set against to see what creeps."""
+
+    @field_validator("windows")
+    @classmethod
+    def _windows_rise(cls, windows: tuple[int, ...]) -> tuple[int, ...]:
+        if list(windows) != sorted(set(windows)):
+            raise ValueError("must rise from each to the next")
+        return windows
+
+
 class Policy(Word):
     """One reviewed set of thresholds. There are no defaults: a file says all of them."""
 
@@ -45,6 +79,8 @@ class Policy(Word):
     """Least relative change that matters, for every judged metric."""
     exact: tuple[JudgedMetric, ...]
     """Metrics without noise, where a repeated difference needs no test."""
+    series: SeriesRules
+    """Rules for `tailwatch backtest` and the history of a series."""
 
     @field_validator("min_change")
     @classmethod

@@ -16,6 +16,15 @@ def benjamini_hochberg(ps: Sequence[float]) -> list[float]:
     return [min(1.0, adjusted[at]) for at in range(total)]
 
 
+def simes(ps: Sequence[float]) -> float:
+    """One p for all of them being chance: the least of p(i) n / i, p(i) the i-th smallest.
+
+    R. J. Simes, Biometrika 73 (1986) 751-754; valid for independent and positively dependent ps,
+    such as those of metrics that move together. 1 for none.
+    """
+    return min(benjamini_hochberg(ps), default=1.0)
+
+
 def adjusted_after_selection(family_ps: Sequence[float], p: float) -> float:
     """The least rate q at which one hypothesis inside a family is a discovery.
 

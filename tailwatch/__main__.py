@@ -11,6 +11,7 @@ from schema.documents import BadDocument
 from schema.matrix import MatrixError
 from schema.session import SchemaError
 from tailwatch.commands import (
+    backtest,
     database,
     episodes,
     exporting,
@@ -50,6 +51,7 @@ examples:
   tailwatch release vllm==0.32.0 --baseline 0.31.0       is a release slower than the last one?
   tailwatch verdicts                                     what the newest night found
   tailwatch episodes                                     what is open, by cause
+  tailwatch backtest history.csv                         what the policy would have said, and when
   tailwatch import results/                              what other tools measured
   tailwatch matrix nightly                               what a night measures, and why it fits
   tailwatch plan nightly --build vllm==0.32.0 -o n.pyz   a night for a host without a network
@@ -68,7 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for group in (
-        *(stack, release, night, episodes, plan, record),
+        *(stack, release, night, episodes, backtest, plan, record),
         *(importing, exporting, database, matrix, housekeeping),
     ):
         group.register(commands)

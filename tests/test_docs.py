@@ -9,6 +9,7 @@ import pytest
 
 from dags.flow import ATTEMPTS
 from regressions.attribution import Witness
+from regressions.policy import read_policy
 from runners import checks, measuring
 from runners.builds.provided import VARIANTS
 from schema.cells import Gpu
@@ -17,6 +18,7 @@ from schema.judgements import Verdict
 from schema.metrics import METRICS, Metric
 from schema.tables import NightRow
 from schema.trials import Arm, TrialState
+from schema.words import digest
 from tailwatch.__main__ import build_parser
 
 ROOT = Path(__file__).parents[1]
@@ -147,6 +149,12 @@ def test_every_variant_is_documented(variant: str) -> None:
 )
 def test_every_limit_of_a_trial_is_documented_as_it_is(limit: str) -> None:
     assert limit.replace("%", " %") in text("architecture.md")
+
+
+def test_the_detectors_figures_are_those_of_the_shipped_rules() -> None:
+    """Else `make bench-detector` is due."""
+    rules = digest(read_policy().series.model_dump(mode="json"))
+    assert f"Rules for series `{rules}`" in text("detector.md")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -1,0 +1,205 @@
+"""Series watched night by night, each night seeing only those before it. Pure, all rows at once.
+
+Every night every series gets a cheap look: are the sums of its last nights' distances from the
+baseline out of the ordinary? Few are, and those get the careful one (regressions.change): every
+window of recent nights against its own baseline, with noise and drift estimated anew.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import numpy as np
+from scipy.special import stdtr, stdtrit
+
+from regressions.histories import Histories
+from regressions.policy import SeriesRules
+from regressions.window import Candidate, candidates, creeping, segment_nights
+from stats.recent_shift import baselines, is_within_reach
+from stats.split import best_split
+
+SCREEN = 3.2
+"""Standard errors that make the careful look worth it; far below what alpha asks for."""
+REFRESH = 7
+"""Nights after which the baseline of the cheap look is renewed; nightly in a young segment."""
+YOUNG = 14
+SETTLED = 0.5
+"""Share of a move that may be left when a series counts as back where it was."""
+CLIP = 3.0
+"""Standard deviations beyond the shift at which values are clipped to date it."""
+
+
+class Kind(StrEnum):
+    """What a night adds to the story of a series."""
+
+    STEP = "step"
+    RETURN = "return"
+    SUSPECTED = "suspected"
+    TRANSIENT = "transient"
+    DRIFT = "drift"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """Something that a night showed about one series."""
+
+    row: int
+    night: int
+    """Column of the night that showed it."""
+    began: int
+    """Column of the first night of the change."""
+    kind: Kind
+    found: Candidate
+
+
+class Watch:
+    """The state of every series between two nights."""
+
+    def __init__(self, series: Histories, rules: SeriesRules) -> None:
+        rows = len(series.values)
+        self._series = replace(series, values=series.values.copy())
+        self._rules = rules
+        self._start = np.zeros(rows, dtype=np.int64)
+        self._kept = np.full((rows, rules.baseline_nights), np.nan)
+        self._middle, self._sigma = np.zeros(rows), np.full(rows, np.inf)
+        self._limit, self._drift = np.full(rows, np.inf), np.zeros(rows)
+        self._count, self._freedom = np.zeros(rows), np.ones(rows)
+        self._last: dict[int, Move] = {}
+        self._suspects: dict[int, Move] = {}
+
+    def night(self, night: int) -> Iterator[Move]:
+        """What this night shows; to be called for every column in order."""
+        self._renew(night)
+        if night < self._rules.windows[0]:
+            return
+        for found in candidates(
+            self._series, self._kept, self._start, self._worth(night), night, self._rules
+        ):
+            yield from self._stepped(found, night)
+        yield from self._dips(night)
+        yield from self._crept(night)
+
+    def _renew(self, night: int) -> None:
+        age = night - self._start
+        says = (age >= self._rules.least_nights) | ~np.isnan(self._kept[:, -1])
+        due = np.flatnonzero(says & (age > 1) & ((age < YOUNG) | (age % REFRESH == 0)))
+        if not due.size:
+            return
+        rules = self._rules
+        nights = segment_nights(self._series.values, due, self._start, night, rules.baseline_nights)
+        before = baselines(nights, self._kept[due], rules.least_change / 4, rules.drift_caution)
+        self._middle[due], self._count[due] = before.middle, before.count
+        self._sigma[due], self._drift[due] = before.noise.sigma, before.noise.drift
+        self._freedom[due] = before.noise.freedom
+        limit = -stdtrit(before.noise.freedom, rules.alpha / 2)
+        enough = before.noise.nights >= rules.least_nights
+        self._limit[due] = np.where(enough, limit * (1 + 1 / before.count) ** 0.5, np.inf)
+
+    def _worth(self, night: int) -> np.ndarray:
+        """Rows that get the careful look."""
+        recent = self._series.values[:, max(0, night + 1 - self._rules.windows[-1]) : night + 1]
+        scores = (recent - self._middle[:, None]) / self._sigma[:, None]
+        scores = np.nan_to_num(np.clip(scores, -8.0, 8.0), copy=False)
+        within = is_within_reach(scores, self._count, self._drift, self._rules.windows, SCREEN)
+        return np.flatnonzero(within & ~np.isnan(self._series.values[:, night]))
+
+    def _stepped(self, found: Candidate, night: int) -> Iterator[Move]:
+        row, began = found.row, self._dated(found, night, 2 * self._rules.windows[-1])
+        before, kind = self._last.get(row), Kind.STEP
+        self._suspects.pop(row, None)
+        self._restart(found, began, night)
+        lasted = began - before.began if before else night
+        if before and lasted <= self._rules.settle_nights:
+            if found.shift * before.found.shift > 0:
+                return  # still the same move
+            left = abs(found.shift + before.found.shift) / abs(before.found.shift)
+            if left <= SETTLED and lasted <= self._rules.settle_nights / 2:
+                kind = Kind.RETURN
+        move = Move(row=row, night=night, began=began, kind=kind, found=found)
+        self._last[row] = move
+        yield move
+
+    def _dated(self, found: Candidate, night: int, most: int) -> int:
+        """Column of the first night of the change, among the last `most` nights of the segment."""
+        first = max(int(self._start[found.row]), night + 1 - most)
+        values = self._series.values[found.row, first : night + 1]
+        limit = CLIP * found.sigma + abs(found.shift)
+        middle = np.nanmedian(values)
+        return first + best_split(np.clip(values, middle - limit, middle + limit))
+
+    def _restart(self, found: Candidate, began: int, night: int) -> None:
+        """A new segment that keeps the spread of the old one."""
+        row, length = found.row, self._rules.baseline_nights
+        known = found.pool[~np.isnan(found.pool)][-length:]
+        self._kept[row] = np.nan
+        self._kept[row, length - len(known) :] = known
+        self._start[row] = began
+        self._middle[row] = np.nanmedian(self._series.values[row, began : night + 1])
+        self._count[row], self._limit[row] = found.nights, np.inf
+
+    def _dips(self, night: int) -> Iterator[Move]:
+        """One night far out is suspected; it was a dip if the next one is back."""
+        values = self._series.values[:, night]
+        away = values - self._middle
+        for row, suspect in list(self._suspects.items()):
+            if suspect.night < night and not np.isnan(values[row]):
+                yield from self._resolved(suspect, float(away[row]), night)
+        far = (np.abs(away) > self._limit * self._sigma) & (
+            np.abs(away) >= self._rules.least_change
+        )
+        for row in np.flatnonzero(far & (self._start < night - 1)).tolist():
+            if row not in self._suspects:
+                found = self._one_night(row, float(away[row]))
+                move = Move(row=row, night=night, began=night, kind=Kind.SUSPECTED, found=found)
+                self._suspects[row] = move
+                yield move
+
+    def _one_night(self, row: int, away: float) -> Candidate:
+        sigma, count = float(self._sigma[row]), int(self._count[row])
+        distance = away / sigma / (1 + 1 / count) ** 0.5
+        p = max(2 * stdtr(self._freedom[row], -abs(distance)), np.finfo(float).tiny)
+        return Candidate(
+            row=row,
+            nights=1,
+            shift=away,
+            p=float(p),
+            rank_p=None,
+            distance=distance,
+            sigma=sigma,
+            drift=float(self._drift[row]),
+            count=count,
+            pool=np.empty(0),
+        )
+
+    def _resolved(self, suspect: Move, away: float, night: int) -> Iterator[Move]:
+        row, shift = suspect.row, suspect.found.shift
+        if away * np.sign(shift) < abs(shift) / 2:
+            del self._suspects[row]
+            if night == suspect.night + 1:
+                self._series.values[row, suspect.night] = np.nan
+                yield Move(
+                    row=row,
+                    night=night,
+                    began=suspect.night,
+                    kind=Kind.TRANSIENT,
+                    found=suspect.found,
+                )
+        elif night - suspect.night >= self._rules.settle_nights:
+            del self._suspects[row]
+
+    def _crept(self, night: int) -> Iterator[Move]:
+        """The second reference: the first nights of the segment."""
+        for found in creeping(self._series, self._start, night, self._rules):
+            if found.row in self._suspects:
+                continue
+            began = self._dated(found, night, night + 1)
+            self._restart(found, began, night)
+            move = Move(row=found.row, night=night, began=began, kind=Kind.DRIFT, found=found)
+            self._last[found.row] = move
+            yield move
+
+
+def replay(series: Histories, rules: SeriesRules) -> list[Move]:
+    """Everything that the nights of all series show, in the order in which they show it."""
+    watch = Watch(series, rules)
+    return [move for night in range(series.values.shape[1]) for move in watch.night(night)]

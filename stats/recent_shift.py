@@ -1,0 +1,107 @@
+"""Whether the last few nights of many series lie elsewhere than the nights before them.
+
+A generalised likelihood ratio over the night at which the change began (T. L. Lai, JRSS B 57
+(1995) 613-658), made robust and honest: scores are clipped, the spread is Student's because it is
+estimated, and nights of a drifting host count for less than independent ones.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtr
+
+from stats.noise import (
+    Matrix,
+    Noise,
+    Vector,
+    location,
+    mean_variance,
+    residual_noise,
+    sum_variance,
+)
+
+MOST = 8.0
+"""Standard deviations at which one night's score is clipped."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baselines:
+    """What each row's last nights are set against."""
+
+    middle: Vector
+    count: Vector
+    """Nights of this segment."""
+    pool: Matrix
+    """Residuals of this segment and of those before it, NaN for none."""
+    noise: Noise
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecentShift:
+    """One window of each row against its baseline. `p` is 1 where nothing can be said."""
+
+    nights: int
+    """Length of the window."""
+    p: Vector
+    p_rest: Vector
+    """Without the window's most extreme night."""
+    distance: Vector
+    """Of the window from its baseline in standard errors, signed."""
+    shift: Vector
+    """Median of the window minus the baseline's middle."""
+    baselines: Baselines
+
+
+def baselines(values: Matrix, kept: Matrix, least: float, caution: float) -> Baselines:
+    """values: nights of the running segment, NaN elsewhere; kept: residuals of earlier ones."""
+    middle, count = location(values)
+    pool = np.concatenate([kept, values - middle[:, None]], axis=1)
+    noise = residual_noise(pool, least, caution)
+    return Baselines(middle=middle, count=count, pool=pool, noise=noise)
+
+
+def recent_shift(window: Matrix, before: Baselines, spreads: Matrix) -> RecentShift:
+    """window: the last nights of each row, oldest first. spreads: by how much each of its nights
+    scatters more than a night of the baseline, as a factor of at least 1."""
+    away = (window - before.middle[:, None]) / (before.noise.sigma[:, None] * spreads)
+    scores = np.clip(away, -MOST, MOST)
+    distance, p = _tested(scores, before)
+    ordered = np.sort(scores * np.sign(distance)[:, None], axis=1)
+    side, p_rest = _tested(ordered[:, :-1], before)
+    shift = np.median(window, axis=1) - before.middle
+    return RecentShift(
+        nights=window.shape[1],
+        p=np.where(shift * distance > 0, np.maximum(p, np.finfo(float).tiny), 1.0),
+        p_rest=np.where(side > 0, p_rest, 1.0),
+        distance=distance,
+        shift=shift,
+        baselines=before,
+    )
+
+
+def _tested(scores: Matrix, before: Baselines) -> tuple[Vector, Vector]:
+    """Signed distance in standard errors, and its two-sided p."""
+    nights, noise = scores.shape[1], before.noise
+    apart = nights**2 * mean_variance(before.count, noise.drift)
+    distance = scores.sum(axis=1) / np.sqrt(sum_variance(nights, noise.drift) + apart)
+    return distance, np.asarray(2 * stdtr(noise.freedom, -np.abs(distance)))
+
+
+def is_within_reach(
+    scores: Matrix, count: Vector, drift: Vector, windows: Sequence[int], threshold: float
+) -> NDArray[np.bool_]:
+    """A cheap look before the careful one: rows with any window beyond `threshold` standard errors.
+
+    scores: the last nights of each row in standard deviations, oldest first.
+    """
+    sums = np.cumsum(scores[:, ::-1], axis=1)
+    apart = mean_variance(count, drift)
+    hit = np.zeros(len(scores), dtype=np.bool_)
+    for nights in windows:
+        if nights <= scores.shape[1]:
+            far = (1 + drift) / (1 - drift) * nights
+            near = 2 * drift * (1 - drift**nights) / (1 - drift) ** 2
+            hit |= sums[:, nights - 1] ** 2 >= threshold**2 * (far - near + nights**2 * apart)
+    return hit
