@@ -9,6 +9,7 @@ from formats.draft import Draft, content_key
 from formats.errors import Unreadable
 from formats.fields import Fields
 from formats.quantities import Quantity
+from formats.storable import storable
 from schema.imports import ImportedTrial, Subject, Tool
 from schema.metrics import Direction
 
@@ -171,7 +172,9 @@ def _subject(fields: Fields) -> Subject:
     load = settings.inner("loadgen") if old else _first(settings, "phases")
     models = settings.inner("endpoint").list("model_names")
     model = (
-        str(models[0]) if old and models else _first(settings.inner("models"), "items").text("name")
+        storable(str(models[0]))
+        if old and models
+        else _first(settings.inner("models"), "items").text("name")
     )
     prompts = (
         settings.inner("input").inner("prompt"),

@@ -56,7 +56,7 @@ class Options:
     ready_within_s: float = 900.0
     request_timeout_s: float = 120.0
     port: int | None = None  # takes a free one
-    grown: Callable[[Launch], None] = lambda _: None
+    grown: Callable[[Launch], None] | None = None
     """Told the document so far after each trial: what a launch that is killed leaves behind."""
 
 

@@ -20,7 +20,7 @@ class Story:
     plan: PlannedLaunch
     attempt: int
     began: datetime
-    grown: Callable[[Launch], None] = lambda _: None
+    grown: Callable[[Launch], None] | None = None
     """Told the document so far after each trial."""
     host: Host
     build: Build
@@ -40,8 +40,9 @@ class Story:
     def tell(self, trial: Trial) -> None:
         """A trial has ended."""
         self.trials.append(trial)
-        with self.phases("keep"):
-            self.grown(self.document())
+        if self.grown is not None:
+            with self.phases("keep"):
+                self.grown(self.document())
 
     def document(self) -> Launch:
         """What is known now. After an error the cells that are missing failed for its reason."""

@@ -147,6 +147,16 @@ def test_what_fuzzing_found_is_refused(data: bytes) -> None:
         assert attempt(data, tool) is None
 
 
+@pytest.mark.parametrize("name", ["\0", "\ud800"])
+def test_a_models_name_that_cannot_be_stored_is_made_storable(name: str) -> None:
+    path = next(path for path in FIXTURES if path.name == "aiperf_2025.json")
+    value = json.loads(path.read_text())
+    value["input_config"]["endpoint"]["model_names"] = [name]
+    file = attempt(json.dumps(value).encode())
+    assert file is not None
+    assert {trial.subject.model for trial in file.trials} == {"\ufffd"}
+
+
 @pytest.mark.parametrize("error", ["\0", "\ud800", "x" * 5000])
 def test_an_error_of_any_characters_can_be_stored(error: str) -> None:
     """Found by fuzzing: reasons kept what Postgres refuses."""

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import pickle
 import socket
 import threading
 import time
@@ -405,3 +406,8 @@ def test_no_engine_starts_for_files_that_are_gone(
     assert only_reason(document).startswith("BadRequestFile: no file nowhere.csv in ")
     assert (document.command, document.log_tail, document.startup_s) == ((), "", None)
     assert not may_pass(document)
+
+
+def test_options_can_be_handed_to_another_process(tmp_path: Path) -> None:
+    options = Options(home=tmp_path)
+    assert pickle.loads(pickle.dumps(options)) == options
