@@ -1,7 +1,7 @@
 """The bytes of one completion request, and what its answer's bytes say and when. Pure."""
 
 import json
-from bisect import bisect_left
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +12,9 @@ MAYBE_LAST = b"\r\n\r\n"
 """Ends the last chunk and its trailer. Content may end so too: `walk` tells them apart."""
 CHUNKED = -1
 NO_USAGE: dict[str, int] = {}
+COMPLETED = re.compile(rb'"completion_tokens": ?(\d+)').search
+ERROR = b'"error"'
+"""In a JSON string the quote after a word is escaped: neither of the two is ever found in text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,19 +99,12 @@ def _events(
 ) -> Answer:
     times: list[float] = []
     totals: list[int] = []
-    prompt_tokens, merged, last, before = 0, 0, -1, 0
+    prompt_tokens, merged, last, before, number = 0, 0, -1, 0, 0
     try:
-        for line, place in _lines(raw, pieces):
-            if not line.startswith(b"data:") or line[5:].strip() == b"[DONE]":
-                continue
-            event = from_json(line[5:])
-            if not isinstance(event, dict) or "error" in event:
-                return Answer(error=f"unreadable stream: {str(event)[:200]}")
-            usage = event.get("usage") or NO_USAGE
-            prompt_tokens = usage.get("prompt_tokens") or prompt_tokens
-            total = usage.get("completion_tokens") or 0
+        for place, total, prompt_tokens in _told(raw, pieces):  # noqa: B007 (the last one stays)
             if total > before:
-                number = bisect_left(ends, place, max(last, 0))
+                while ends[number] < place:
+                    number += 1
                 merged += number == last
                 last, before = number, total
                 times.append(stamps[number])
@@ -123,6 +119,29 @@ def _events(
         prompt_tokens=prompt_tokens,
         merged=merged,
     )
+
+
+def _told(raw: bytes, pieces: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
+    """(byte at which it was complete, tokens so far, tokens of the prompt) of each event."""
+    prompt_tokens = 0
+    for line, place in _lines(raw, pieces):
+        if not line.startswith(b"data:"):
+            continue
+        found = COMPLETED(line)
+        if found and prompt_tokens and ERROR not in line:  # nearly every event; JSON takes long
+            yield place, int(found[1]), prompt_tokens
+        elif line[5:].strip() != b"[DONE]":
+            usage = _usage(line[5:])
+            prompt_tokens = usage.get("prompt_tokens") or prompt_tokens
+            yield place, usage.get("completion_tokens") or 0, prompt_tokens
+
+
+def _usage(content: bytes) -> dict[str, int]:
+    """What an event counts; raises ValueError for an error or for what is no event."""
+    event = from_json(content)
+    if not isinstance(event, dict) or "error" in event:
+        raise ValueError(str(event)[:200])
+    return event.get("usage") or NO_USAGE
 
 
 def _chunks(raw: bytes, at: int) -> Iterator[tuple[int, int]]:
@@ -144,7 +163,7 @@ def _chunks(raw: bytes, at: int) -> Iterator[tuple[int, int]]:
 def _size(line: bytes | bytearray) -> int:
     """Of a chunk, without its extensions."""
     try:
-        return int(line.split(b";")[0], 16)
+        return int(line.partition(b";")[0] if b";" in line else line, 16)
     except ValueError:
         raise ValueError(f"no chunk begins with {bytes(line[:40])!r}") from None
 
@@ -154,6 +173,11 @@ def _lines(raw: bytes, pieces: Sequence[tuple[int, int]]) -> Iterator[tuple[byte
     rest = b""
     for start, stop in pieces:
         at = start
+        if (
+            not rest and raw.endswith(b"\n\n", start, stop) and raw.find(b"\n", start) == stop - 2
+        ):  # one event fills its chunk
+            yield raw[start : stop - 2], stop - 1
+            continue
         while (newline := raw.find(b"\n", at, stop)) >= 0:
             if rest or newline > at:
                 yield rest + raw[at:newline], newline + 1

@@ -140,3 +140,23 @@ def test_a_request_is_one_body_for_both_engines() -> None:
     assert asked["prompt"] == [11, 12]
     assert (asked["max_tokens"], asked["ignore_eos"], asked["temperature"]) == (5, True, 0)
     assert asked["stream_options"] == {"include_usage": True, "continuous_usage_stats": True}
+
+
+@given(
+    words=st.lists(st.text(alphabet='a"\\{}:\n', max_size=12), min_size=1, max_size=8),
+    spaced=st.booleans(),
+)
+def test_what_a_text_says_of_tokens_or_errors_is_not_counted(
+    words: list[str], spaced: bool
+) -> None:
+    """Text may look like usage or like an error."""
+    separators = (", ", ": ") if spaced else (",", ":")
+    events = []
+    for number, word in enumerate(words, 1):
+        text = f'{word}"completion_tokens": 99,"error"'
+        counts = {"prompt_tokens": 7, "completion_tokens": number}
+        content = {"choices": [{"text": text}], "usage": counts}
+        events.append(event(json.dumps(content, separators=separators)))
+    answer = read(stream(*events, event("[DONE]")))
+    assert answer.error is None
+    assert answer.event_tokens == tuple(range(1, len(words) + 1))
