@@ -76,7 +76,7 @@ def subject_line(facts: Subject) -> str:
         facts.requests and f"{facts.requests:,} requests",
         facts.precision,
         facts.tensor_parallel and f"TP {facts.tensor_parallel}",
-        facts.gpus and (f"{facts.gpus} GPU" if facts.gpus == 1 else f"{facts.gpus} GPUs"),
+        facts.gpus and counted(facts.gpus, "GPU"),
         facts.gpu,
         facts.dataset,
         *(f"{name} {text}" for name, text in facts.further),

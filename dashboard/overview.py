@@ -5,6 +5,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from dashboard.units import percent
+from regressions.sentences import counted
 from regressions.undecided import Undecided, reading_order, undecided
 from schema.episodes import Episode
 from schema.judgements import Judgement, Verdict
@@ -140,8 +141,7 @@ def _moved(judgements: Sequence[Judgement], names: Mapping[str, str], how: str) 
     ]
     more = f" and {len(largest) - _MOST_NAMED} more" if len(largest) > _MOST_NAMED else ""
     total = max(len(names), len(largest))
-    cells = "cell" if total == 1 else "cells"
-    return f"{len(largest)} of {total} {cells} {how}: {', '.join(named)}{more}"
+    return f"{len(largest)} of {counted(total, 'cell')} {how}: {', '.join(named)}{more}"
 
 
 def _size(judgement: Judgement) -> float:

@@ -140,7 +140,7 @@ def side_names(found: Comparison, builds: Mapping[str, str]) -> dict[str, str]:
 
 def cells_line(cells: Sequence[Cell], shared: Sequence[str]) -> str:
     """What all the cells have in common, since tables name only what tells them apart."""
-    count = f"{len(cells)} {'cell' if len(cells) == 1 else 'cells'}"
+    count = counted(len(cells), "cell")
     return f"{count}, all of them {' · '.join(shared)}" if shared else count
 
 

@@ -11,6 +11,7 @@ from formats.errors import Unreadable
 from formats.quantities import Quantity, definition, may_be_zero
 from formats.storable import storable
 from schema.imports import Definition, ImportedRequest, Tool
+from schema.latencies import percentile
 from schema.trials import TrialState
 from schema.words import digest
 
@@ -54,9 +55,10 @@ class Draft:
         }
         for name, observations in kept.items():
             told = Quantity(words=_RECOMPUTED[name], factor=1, generation=generation)
-            for percentile in PERCENTILES if observations else ():
-                value = _percentile(observations, percentile)
-                self.take(f"recomputed_{name}_p{percentile}", value, told, f"p{percentile}")
+            ordered = sorted(observations)
+            for at in PERCENTILES if ordered else ():
+                value = percentile(ordered, at / 100)
+                self.take(f"recomputed_{name}_p{at}", value, told, f"p{at}")
 
     def outcome(
         self, completed: int | None, failed: int, why: str = ""
@@ -135,12 +137,3 @@ def first_error(errors: Sequence[Any]) -> str:
     """The first one that says something, in one line."""
     told = next((str(error) for error in errors if error), "")
     return " ".join(told.split())[:200]
-
-
-def _percentile(observations: Sequence[float], percentile: int) -> float:
-    """Linear interpolation between order statistics, as numpy's default."""
-    ordered = sorted(observations)
-    at = (len(ordered) - 1) * percentile / 100
-    low = math.floor(at)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (at - low)

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from runners.engines.adapter import PROBE_PROMPT
 from runners.engines.counters import Counters
 from runners.load.client import Window
-from runners.measures import percentile
 from runners.workload import Draft
 from schema.cells import Gpu
-from schema.latencies import latencies
+from schema.latencies import latencies, percentile
 from schema.trials import Check
 
 FAILED_SHARE = 0.01

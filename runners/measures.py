@@ -1,22 +1,12 @@
 """From requests to measurements. Pure; base units; nothing is invented where data are missing."""
 
-from collections.abc import Sequence
-
 from runners.load.client import Window
 from schema.cells import Limits
-from schema.latencies import Latencies, latencies
+from schema.latencies import Latencies, latencies, percentile
 from schema.metrics import METRICS
 from schema.requests import Request
 
 PERCENTILES = (50, 90, 99)
-
-
-def percentile(sorted_values: Sequence[float], share: float) -> float:
-    """Linear interpolation between order statistics (Hyndman & Fan 1996, type 7)."""
-    place = share * (len(sorted_values) - 1)
-    low = int(place)
-    high = min(low + 1, len(sorted_values) - 1)
-    return sorted_values[low] + (sorted_values[high] - sorted_values[low]) * (place - low)
 
 
 def measure(

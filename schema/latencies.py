@@ -43,3 +43,11 @@ def latencies(requests: Sequence[Request]) -> Latencies:
         ),
         e2e=tuple(r.event_s[-1] - r.scheduled_s for r in good),
     )
+
+
+def percentile(sorted_values: Sequence[float], share: float) -> float:
+    """Linear interpolation between order statistics (Hyndman & Fan 1996, type 7)."""
+    place = share * (len(sorted_values) - 1)
+    low = int(place)
+    high = min(low + 1, len(sorted_values) - 1)
+    return sorted_values[low] + (sorted_values[high] - sorted_values[low]) * (place - low)

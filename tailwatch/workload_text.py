@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 from statistics import fmean
 
-from runners.measures import percentile
 from runners.workload import Draft
 from schema.arrivals import Arrival, Pattern
 from schema.cells import Limits, Workload
+from schema.latencies import percentile
 from schema.lengths import AnyLengths, Lengths, Uniform
 from schema.request_files import RequestFile
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runners.load.client import Window
-from runners.measures import keeps, measure, percentile
+from runners.measures import keeps, measure
 from schema.cells import Limits
-from schema.latencies import gaps, latencies
+from schema.latencies import gaps, latencies, percentile
 from schema.metrics import METRICS
 from schema.requests import Request
 
