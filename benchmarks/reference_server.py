@@ -121,8 +121,8 @@ class Server:
             connection.close()
             return
         buffer += content
-        stamp = clock.stamp(ancillary)
-        came_s = clock.now() if stamp is None else stamp - self.offset_s
+        stamped = clock.stamps(content for _, _, content in ancillary)
+        came_s = stamped[0] - self.offset_s if stamped else clock.now()
         if (request := _request(buffer)) is not None:
             buffer.clear()
             self._answer(connection, came_s, *request)

@@ -10,13 +10,13 @@ import contextlib
 import socket
 import struct
 import time
-from socket import SOL_SOCKET
+from collections.abc import Iterable
 
 SO_TIMESTAMPING = 37  # asm-generic/socket.h; SCM_TIMESTAMPING has the same number
 RX_SOFTWARE, REPORT_SOFTWARE = 1 << 3, 1 << 4
 ANCILLARY_BYTES = socket.CMSG_SPACE(3 * 16)
 """struct scm_timestamping: three timespecs, of which the first is the software stamp."""
-_timespec = struct.Struct("qq").unpack_from
+_software = struct.Struct("qq32x").iter_unpack
 
 
 def ask_for_stamps(connection: socket.socket) -> None:
@@ -25,13 +25,9 @@ def ask_for_stamps(connection: socket.socket) -> None:
         connection.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPING, RX_SOFTWARE | REPORT_SOFTWARE)
 
 
-def stamp(ancillary: list[tuple[int, int, bytes]]) -> float | None:
-    """Seconds of CLOCK_REALTIME, or None when the kernel gave no stamp."""
-    for level, kind, content in ancillary:
-        if kind == SO_TIMESTAMPING and level == SOL_SOCKET:
-            seconds, nanoseconds = _timespec(content)
-            return seconds + nanoseconds * 1e-9 if seconds else None
-    return None
+def stamps(ancillary: Iterable[bytes]) -> list[float]:
+    """Seconds of CLOCK_REALTIME in each struct scm_timestamping."""
+    return [seconds + part * 1e-9 for seconds, part in _software(b"".join(ancillary))]
 
 
 now = time.monotonic
