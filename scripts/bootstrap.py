@@ -51,7 +51,8 @@ def main() -> int:
 def fingerprint() -> str:
     """Changes when the environment must be made anew."""
     state = hashlib.sha256(sys.executable.encode())
-    for path in (LOCK, UV_LOCK, REPOSITORY / "pyproject.toml", Path(__file__)):
+    compiled = REPOSITORY / "runners" / "load" / "_reads.c"
+    for path in (LOCK, UV_LOCK, REPOSITORY / "pyproject.toml", compiled, Path(__file__)):
         state.update(path.read_bytes())
     return state.hexdigest()
 

@@ -14,13 +14,18 @@ import signal
 import socket
 import sys
 import time
-from array import array
 from collections import deque
 from dataclasses import replace
+from itertools import chain
 
-from runners.load import clock
+from runners.load import clock, reads, wire
 from runners.load.job import NUMBER_BYTES, Ask, Job, Row, Share
 from runners.load.stream import Stream, connect
+
+try:
+    from runners.load._reads import Reads
+except ImportError:  # not built here: the same in Python
+    from runners.load.reads import Reads  # type: ignore[assignment]
 
 AHEAD_S = 0.5
 """How long before its time a request's connection is opened: servers close idle ones after 5 s."""
@@ -46,12 +51,11 @@ class Loop:
         """`queue` is a pipe of request numbers that the processes share, four bytes each; `parent`
         becomes readable when whoever asked is gone. Opens the first connections."""
         self.job, self.queue, self.parent = job, queue, parent
-        self.epoll = select.epoll()
+        self.epoll, self.reads = select.epoll(), Reads()
         self.epoll.register(parent, select.EPOLLIN)
         self.streams: dict[int, Stream] = {}
         self.done: list[Stream] = []
         self.checked_s = 0.0
-        self.nap_s = 0.0
         self.waiting = sorted(job.asks, key=lambda ask: ask.scheduled_s, reverse=True)
         self.ready: deque[tuple[Ask, socket.socket | None]] = deque()
         self.idle: list[socket.socket | None] = []
@@ -71,8 +75,8 @@ class Loop:
             else:
                 self._closed_loop()
             moved_s = clock.realtime_offset() - self.offset_s
-            lag = array("d")
-            rows = tuple(self._row(stream, lag) for stream in self.done)
+            rows = tuple(map(self._row, self.done))
+            late = [stream.taken.late_s(self.offset_s) for stream in self.done]
         finally:
             gc.enable()
             self.epoll.close()
@@ -80,8 +84,8 @@ class Loop:
         return Share(
             rows=rows,
             end_s=last - begin_s,
-            lag_s=tuple(lag),
-            kernel_stamps=all(stream.is_stamped for stream in self.done),
+            lag_s=tuple(chain.from_iterable(late)),
+            kernel_stamps=all(stream.taken.stamp_s is not None for stream in self.done),
             clock_moved_s=moved_s,
             cpu_s=time.process_time() - cpu_s,
         )
@@ -149,6 +153,7 @@ class Loop:
             return
         stream = Stream(ask, connection)
         self.streams[connection.fileno()] = stream
+        self.reads.begin(connection)
         self.epoll.register(connection.fileno(), select.EPOLLIN)
         self._write(stream)
 
@@ -160,34 +165,42 @@ class Loop:
 
     def _read(self, wait_s: float) -> None:
         """Read what is there, or wait so long for it."""
-        if self.nap_s and wait_s > self.nap_s + SPIN_S:
-            time.sleep(self.nap_s)
+        if wait_s > NAP_S + SPIN_S and len(self.streams) >= MANY and self.reads.is_stamped():
+            time.sleep(NAP_S)
         wait_s = 0.0 if wait_s < SPIN_S else min(wait_s - SPIN_S, LONGEST_WAIT_S)
-        happenings = self.epoll.poll(wait_s)
-        woke_s = clock.now()
-        for number, happened in happenings:
+        for number, happened, failed in self.reads.poll(self.epoll, wait_s):
             if number == self.parent:
                 raise Orphaned
             stream = self.streams[number]
             if happened & select.EPOLLOUT:
                 self._write(stream)
-                continue
-            try:
-                complete = stream.read(woke_s)
-            except (OSError, ValueError) as error:
-                self._end(stream, told(error))
-                continue
-            if complete:
-                self._end(stream, None)
-        many = len(self.streams) >= MANY and happenings
-        self.nap_s = NAP_S if many and stream.is_stamped else 0.0
-        if woke_s - self.checked_s > LONGEST_WAIT_S:
-            self._give_up(woke_s)
+            else:
+                self._look(stream, failed)
+        now = clock.now()
+        if now - self.checked_s > LONGEST_WAIT_S:
+            self._give_up(now)
+
+    def _look(self, stream: Stream, failed: int) -> None:
+        """At what a connection said, when it may be over."""
+        number = stream.connection.fileno()
+        if failed:
+            self._end(stream, told(reads.failure(failed)))
+            return
+        try:
+            complete = stream.is_complete(self.reads.raw(number))
+        except ValueError as error:
+            self._end(stream, told(error))
+            return
+        if complete:
+            self._end(stream, None)
+        elif stream.expected == wire.CHUNKED:
+            self.reads.set_chunked(number)
 
     def _end(self, stream: Stream, error: str | None) -> None:
         number = stream.connection.fileno()
         del self.streams[number]
         self.epoll.unregister(number)
+        stream.taken = reads.Taken(*self.reads.take(number))
         stream.error = error
         if error is not None or self.job.in_flight is None:
             stream.connection.close()
@@ -196,14 +209,14 @@ class Loop:
     def _give_up(self, now: float) -> None:
         """End the streams that were silent for too long."""
         self.checked_s = now
-        for stream in list(self.streams.values()):
-            if now - stream.heard_s > self.job.timeout_s:
+        for number, stream in list(self.streams.items()):
+            if now - max(stream.sent_s, self.reads.heard_s(number)) > self.job.timeout_s:
                 self._end(stream, f"{SILENT} for {self.job.timeout_s:g} s")
 
-    def _row(self, stream: Stream, lag: "array[float]") -> Row:
-        arrived_s = stream.arrived_s(self.offset_s)
-        lag.extend(stream.late_s(arrived_s))
-        answer = stream.answer([at - self.begin_s for at in arrived_s])
+    def _row(self, stream: Stream) -> Row:
+        arrived_s = stream.taken.arrived_s(self.offset_s)
+        since_s = [at - self.begin_s for at in arrived_s]
+        answer = wire.read(stream.taken.raw, stream.taken.ends, since_s)
         if stream.error is not None:
             answer = replace(answer, error=stream.error)
         sent_s, drawn = stream.sent_s - self.begin_s, self.job.in_flight is None

@@ -1,0 +1,312 @@
+/* runners.load.reads.Reads, compiled: see there what each method promises.
+ *
+ * One call of poll() waits, reads everything that came and keeps it in plain memory; objects of
+ * Python are made only for what needs a look, and at the end by take().
+ */
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <errno.h>
+#include <linux/net_tstamp.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#define READ_BYTES 16384
+#define AT_ONCE 256
+#define CLOSED (-1)
+#define LAST "\r\n\r\n"
+#define LAST_BYTES 4
+
+typedef struct {
+    size_t end;      /* bytes said after this read */
+    double stamp_s;  /* CLOCK_REALTIME; NaN without a stamp */
+    double read_s, woke_s;
+} Read;
+
+typedef struct {
+    int is_begun, is_chunked;
+    char *raw;
+    size_t bytes, raw_room;
+    Read *reads;
+    size_t count, reads_room;
+} Record;
+
+typedef struct {
+    PyObject_HEAD
+    Record *records; /* by file number */
+    int room;
+    int unstamped; /* whether any read had no stamp */
+} Reads;
+
+static double now_s(void)
+{
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    return at.tv_sec + at.tv_nsec * 1e-9;
+}
+
+static Record *record_of(Reads *self, int number)
+{
+    if (number >= 0 && number < self->room && self->records[number].is_begun)
+        return &self->records[number];
+    return NULL;
+}
+
+static Record *known(Reads *self, PyObject *number)
+{
+    long at = PyLong_AsLong(number);
+    if (at == -1 && PyErr_Occurred())
+        return NULL;
+    Record *record = at < 0 || at > INT_MAX ? NULL : record_of(self, (int)at);
+    if (record == NULL)
+        PyErr_SetObject(PyExc_KeyError, number);
+    return record;
+}
+
+static void forget(Record *record)
+{
+    free(record->raw);
+    free(record->reads);
+    memset(record, 0, sizeof *record);
+}
+
+/* Room for `more` further members of `size` bytes; 0 when there is no memory. */
+static int grow(void **what, size_t *room, size_t used, size_t more, size_t size)
+{
+    if (used + more <= *room)
+        return 1;
+    size_t wanted = 2 * *room > used + more ? 2 * *room : used + more;
+    void *grown = realloc(*what, wanted * size);
+    if (grown == NULL)
+        return 0;
+    *what = grown;
+    *room = wanted;
+    return 1;
+}
+
+static double stamp_of(struct msghdr *message)
+{
+    for (struct cmsghdr *part = CMSG_FIRSTHDR(message); part; part = CMSG_NXTHDR(message, part))
+        if (part->cmsg_level == SOL_SOCKET && part->cmsg_type == SO_TIMESTAMPING) {
+            struct timespec software; /* the first of three: struct scm_timestamping */
+            memcpy(&software, CMSG_DATA(part), sizeof software);
+            return software.tv_sec + software.tv_nsec * 1e-9;
+        }
+    return NAN;
+}
+
+/* Whether it needs a look, and in *failed why: 0, an errno or CLOSED; -1 when there is no memory. */
+static int read_one(Reads *self, Record *record, int number, double woke_s, int *failed)
+{
+    char ancillary[CMSG_SPACE(3 * sizeof(struct timespec))];
+    *failed = 0;
+    if (!grow((void **)&record->raw, &record->raw_room, record->bytes, READ_BYTES, 1) ||
+        !grow((void **)&record->reads, &record->reads_room, record->count, 1, sizeof(Read)))
+        return -1;
+    char *content = record->raw + record->bytes;
+    struct iovec into = {content, READ_BYTES};
+    struct msghdr message = {.msg_iov = &into, .msg_iovlen = 1};
+    message.msg_control = ancillary;
+    message.msg_controllen = sizeof ancillary;
+    ssize_t got = recvmsg(number, &message, 0);
+    double at_s = now_s();
+    if (got < 0) {
+        *failed = errno;
+        return !(errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
+    }
+    if (got == 0) {
+        *failed = CLOSED;
+        return 1;
+    }
+    record->bytes += (size_t)got;
+    double stamp_s = stamp_of(&message);
+    self->unstamped |= isnan(stamp_s);
+    record->reads[record->count++] = (Read){record->bytes, stamp_s, at_s, woke_s};
+    int whole = got >= LAST_BYTES && memcmp(content + got - LAST_BYTES, LAST, LAST_BYTES) != 0;
+    return !(record->is_chunked && whole);
+}
+
+static PyObject *begin(PyObject *object, PyObject *connection)
+{
+    Reads *self = (Reads *)object;
+    int number = PyObject_AsFileDescriptor(connection);
+    if (number < 0)
+        return NULL;
+    if (number >= self->room) {
+        size_t room = 2 * (size_t)number + 64;
+        Record *grown = realloc(self->records, room * sizeof(Record));
+        if (grown == NULL)
+            return PyErr_NoMemory();
+        memset(grown + self->room, 0, (room - (size_t)self->room) * sizeof(Record));
+        self->records = grown;
+        self->room = (int)room;
+    }
+    forget(&self->records[number]);
+    self->records[number].is_begun = 1;
+    Py_RETURN_NONE;
+}
+
+static PyObject *set_chunked(PyObject *object, PyObject *number)
+{
+    Record *record = known((Reads *)object, number);
+    if (record == NULL)
+        return NULL;
+    record->is_chunked = 1;
+    Py_RETURN_NONE;
+}
+
+static int tell(PyObject *told, int number, unsigned happened, int failed)
+{
+    PyObject *one = Py_BuildValue("(iIi)", number, happened, failed);
+    int broken = one == NULL || PyList_Append(told, one) < 0;
+    Py_XDECREF(one);
+    return broken ? -1 : 0;
+}
+
+static PyObject *poll_all(PyObject *object, PyObject *arguments)
+{
+    Reads *self = (Reads *)object;
+    PyObject *epoll;
+    double wait_s;
+    struct epoll_event happenings[AT_ONCE];
+    if (!PyArg_ParseTuple(arguments, "Od", &epoll, &wait_s))
+        return NULL;
+    int file = PyObject_AsFileDescriptor(epoll), count;
+    if (file < 0)
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    count = epoll_wait(file, happenings, AT_ONCE, (int)ceil(wait_s * 1e3));
+    Py_END_ALLOW_THREADS
+    double woke_s = now_s();
+    if (count < 0 && errno != EINTR)
+        return PyErr_SetFromErrno(PyExc_OSError);
+    PyObject *told = PyList_New(0);
+    for (int i = 0; told != NULL && i < count; i++) {
+        int number = happenings[i].data.fd, failed = 0, look = 1;
+        Record *record = record_of(self, number);
+        if (record != NULL && !(happenings[i].events & EPOLLOUT))
+            look = read_one(self, record, number, woke_s, &failed);
+        if (look < 0)
+            PyErr_NoMemory();
+        if (look < 0 || (look && tell(told, number, happenings[i].events, failed) < 0))
+            Py_CLEAR(told);
+    }
+    return told;
+}
+
+static PyObject *is_stamped(PyObject *object, PyObject *nothing)
+{
+    return PyBool_FromLong(!((Reads *)object)->unstamped);
+}
+
+static PyObject *raw(PyObject *object, PyObject *number)
+{
+    Record *record = known((Reads *)object, number);
+    if (record == NULL)
+        return NULL;
+    return PyBytes_FromStringAndSize(record->raw, (Py_ssize_t)record->bytes);
+}
+
+static PyObject *heard_s(PyObject *object, PyObject *number)
+{
+    Record *record = known((Reads *)object, number);
+    if (record == NULL)
+        return NULL;
+    return PyFloat_FromDouble(record->count ? record->reads[record->count - 1].read_s : 0.0);
+}
+
+static PyObject *doubles(const Record *record, size_t offset)
+{
+    PyObject *list = PyList_New((Py_ssize_t)record->count);
+    for (size_t i = 0; list != NULL && i < record->count; i++) {
+        PyObject *one = PyFloat_FromDouble(*(double *)((char *)&record->reads[i] + offset));
+        if (one == NULL)
+            Py_CLEAR(list);
+        else
+            PyList_SetItem(list, (Py_ssize_t)i, one);
+    }
+    return list;
+}
+
+static PyObject *ends(const Record *record)
+{
+    PyObject *list = PyList_New((Py_ssize_t)record->count);
+    for (size_t i = 0; list != NULL && i < record->count; i++) {
+        PyObject *one = PyLong_FromSize_t(record->reads[i].end);
+        if (one == NULL)
+            Py_CLEAR(list);
+        else
+            PyList_SetItem(list, (Py_ssize_t)i, one);
+    }
+    return list;
+}
+
+static PyObject *stamps(const Record *record)
+{
+    for (size_t i = 0; i < record->count; i++)
+        if (isnan(record->reads[i].stamp_s))
+            Py_RETURN_NONE;
+    return doubles(record, offsetof(Read, stamp_s));
+}
+
+static PyObject *take(PyObject *object, PyObject *number)
+{
+    Record *record = known((Reads *)object, number);
+    if (record == NULL)
+        return NULL;
+    PyObject *taken = Py_BuildValue(
+        "(NNNNN)", raw(object, number), ends(record), stamps(record),
+        doubles(record, offsetof(Read, read_s)), doubles(record, offsetof(Read, woke_s)));
+    if (taken != NULL)
+        forget(record);
+    return taken;
+}
+
+static void dealloc(PyObject *object)
+{
+    Reads *self = (Reads *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    for (int number = 0; number < self->room; number++)
+        forget(&self->records[number]);
+    free(self->records);
+    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
+    release(object);
+    Py_DECREF(type);
+}
+
+static PyMethodDef methods[] = {
+    {"begin", begin, METH_O, NULL},
+    {"set_chunked", set_chunked, METH_O, NULL},
+    {"poll", poll_all, METH_VARARGS, NULL},
+    {"is_stamped", is_stamped, METH_NOARGS, NULL},
+    {"raw", raw, METH_O, NULL},
+    {"heard_s", heard_s, METH_O, NULL},
+    {"take", take, METH_O, NULL},
+    {NULL, NULL, 0, NULL},
+};
+static PyType_Slot slots[] = {
+    {Py_tp_methods, methods},
+    {Py_tp_dealloc, dealloc},
+    {0, NULL},
+};
+static PyType_Spec reads = {
+    .name = "runners.load._reads.Reads",
+    .basicsize = sizeof(Reads),
+    .flags = Py_TPFLAGS_DEFAULT,
+    .slots = slots,
+};
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, .m_name = "_reads", .m_size = -1};
+
+PyMODINIT_FUNC PyInit__reads(void)
+{
+    PyObject *made = PyModule_Create(&module), *type = PyType_FromSpec(&reads);
+    if (made == NULL || type == NULL || PyModule_AddObjectRef(made, "Reads", type) < 0)
+        Py_CLEAR(made);
+    Py_XDECREF(type);
+    return made;
+}
