@@ -10,7 +10,8 @@ from alerts.text import as_text
 from dags.orders import order, planned_launch
 from dags.planning import plan_nightly, plan_release
 from regressions.night import judge_night
-from regressions.policy import read_policy
+from regressions.policy import read_policy, read_shadow_policy
+from regressions.silent import judge_in_shadow
 from runners import spool
 from runners.builds.environment import EnvironmentProvisioner
 from runners.errors import SpoolError
@@ -139,6 +140,10 @@ def judge(night: str) -> None:
         judgements = judge_night(session, night, read_policy())
     for one in judgements:
         log.info("%s %s: %s", one.comparison.metric, one.verdict, one.reason)
+    if shadow := read_shadow_policy():  # after what is told: it must not stand in its way
+        with writing() as session:
+            judge_in_shadow(session, night, shadow)
+        log.info("judged in shadow by policy %s", shadow.key)
 
 
 def announce(night: str) -> None:

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
-from dashboard.units import NONE, duration, interval, pair, percent, probability, quantity
-from regressions.sentences import counted
+from dashboard.units import MINUS, NONE, duration, interval, pair, percent, probability, quantity
+from regressions.sentences import counted, size
 from schema.cells import Cell
 from schema.judgements import Comparison, Judgement, Verdict
 from schema.metrics import METRICS
@@ -14,6 +14,7 @@ from schema.nights import Night, NightKind
 from schema.store.trials import TrialFacts, TrialSummary
 from schema.store.values import Value
 from schema.trials import Host, Telemetry, TrialState
+from stats.effect import cliffs_delta
 from stats.sketch import ACCURACY
 
 NO_NIGHTS = (
@@ -100,11 +101,22 @@ def comparison_facts(found: Comparison) -> dict[str, str]:
         "Change": percent(found.change),
         f"Interval, {found.confidence * 100:.1f} %": interval(found.interval),
         "Trials": sizes(found),
+        "Overlap, Cliff's delta": overlap(found),
         "p, exact": probability(found.p),
         "Least p": probability(found.least_p),
         "Adjusted p": probability(found.p_adjusted),
         "Comparisons in the family": str(found.family_size or NONE),
     }
+
+
+def overlap(found: Comparison) -> str:
+    """`+0.84: the contender is higher in 92 % of the pairs`, a trial of each side; ties half."""
+    baseline, contender = found.baseline.values, found.contender.values
+    if not baseline or not contender:
+        return NONE
+    delta = cliffs_delta(baseline, contender)
+    told = f"{delta:+.2f}".replace("-", MINUS)
+    return f"{told}: the contender is higher in {size((1 + delta) / 2)} of the pairs"
 
 
 def further_warnings(found: Comparison, judgement: Judgement | None) -> list[str]:

@@ -94,3 +94,12 @@ def duration(seconds: float | None) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def hours(value: float | None, unit: str) -> str:
+    """`1.4 GPU-hours`, two digits at least; below a tenth in minutes. `unit` is GPU or host."""
+    if value is None:
+        return NONE
+    if value < 0.1:
+        return f"{60 * value:.1f} {unit}-minutes"
+    return f"{value:.2f} {unit}-hours" if value < 1 else f"{value:,.1f} {unit}-hours"

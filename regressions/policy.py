@@ -1,5 +1,6 @@
 """The policy: what it takes to call something a change."""
 
+import os
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,8 @@ from schema.metrics import METRICS
 from schema.words import Word, digest
 
 DEFAULT_POLICY = Path(__file__).parents[1] / "policies" / "default.yaml"
+SHADOW_POLICY = "TAILWATCH_SHADOW_POLICY"
+"""Variable that names a second policy, which judges and is told to nobody."""
 
 JUDGED = tuple(metric.name for metric in METRICS.values() if metric.judged)
 
@@ -99,3 +102,12 @@ class Policy(Word):
 def read_policy(path: Path = DEFAULT_POLICY) -> Policy:
     """The policy in a file; raises schema.documents.BadDocument with every mistake in it."""
     return read_yaml(path, Policy)
+
+
+def read_shadow_policy() -> Policy | None:
+    """The policy in shadow, where one is named: a file of policies/, or any whole path.
+
+    Raises schema.documents.BadDocument.
+    """
+    named = os.environ.get(SHADOW_POLICY)
+    return read_policy(DEFAULT_POLICY.parent / named) if named else None

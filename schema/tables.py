@@ -186,6 +186,25 @@ class VerdictRow(Base):
     judged_at: Mapped[Recorded]
 
 
+class SilentVerdictRow(Base):
+    """A verdict that is told to nobody: of a policy in shadow, or of the control arm."""
+
+    __tablename__ = "silent_verdicts"
+    __table_args__ = (one_of("arm", Arm), one_of("verdict", Verdict))
+
+    night: Mapped[str] = mapped_column(ForeignKey("nights.name"), primary_key=True)
+    policy: Mapped[Key]
+    arm: Mapped[Arm] = mapped_column(primary_key=True)
+    cell: Mapped[str] = mapped_column(ForeignKey("cells.key"), primary_key=True, index=True)
+    metric: Mapped[Key]
+    verdict: Mapped[Verdict]
+    reason: Mapped[str]
+    change: Mapped[float | None]
+    p: Mapped[float | None]
+    p_adjusted: Mapped[float | None]
+    judged_at: Mapped[Recorded]
+
+
 class AnnotationRow(Base):
     """What a person says about a night, or about one cell or metric of it."""
 

@@ -22,6 +22,7 @@ from tailwatch.commands import (
     plan,
     record,
     release,
+    shadow,
     stack,
 )
 from tailwatch.console import tell
@@ -52,6 +53,7 @@ examples:
   tailwatch verdicts                                     what the newest night found
   tailwatch episodes                                     what is open, by cause
   tailwatch backtest history.csv                         what the policy would have said, and when
+  tailwatch shadow policies/stricter.yaml                where another policy would differ
   tailwatch import results/                              what other tools measured
   tailwatch matrix nightly                               what a night measures, and why it fits
   tailwatch plan nightly --build vllm==0.32.0 -o n.pyz   a night for a host without a network
@@ -70,7 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for group in (
-        *(stack, release, night, episodes, backtest, plan, record),
+        *(stack, release, night, episodes, backtest, shadow, plan, record),
         *(importing, exporting, database, matrix, housekeeping),
     ):
         group.register(commands)

@@ -5,7 +5,8 @@ from collections import Counter
 from pathlib import Path
 
 from regressions.night import judge_night
-from regressions.policy import read_policy
+from regressions.policy import read_policy, read_shadow_policy
+from regressions.silent import judge_in_shadow
 from schema import session
 from schema.store.launches import AmbiguousLaunch, record
 from schema.store.nights import NightDiffers, UnknownNight, record_night
@@ -77,3 +78,6 @@ def _judge(night: str, url: str) -> None:
         judgements = judge_night(store, night, read_policy())
     result(f"{night}: {summary(judgements)}")
     tell(f"`tailwatch verdicts --night {night}` shows them")
+    if shadow := read_shadow_policy():
+        with session.writing(url) as store:
+            judge_in_shadow(store, night, shadow)

@@ -9,14 +9,17 @@ import pytest
 from dags import steps
 from dags.orders import order, planned_launch
 from dags.steps import NightIncomplete
+from regressions.policy import DEFAULT_POLICY, SHADOW_POLICY, read_policy
 from runners import spool
 from runners.errors import BuildUnavailable, EngineDied
+from schema.documents import BadDocument
 from schema.matrix import load_matrix
 from schema.nights import NightKind
 from schema.session import DatabaseUnreachable, reading
 from schema.store.judgements import judgements
 from schema.store.launches import launch_keys, record
 from schema.store.nights import NightDiffers, night
+from schema.store.silent import two_verdicts
 from schema.store.values import values_of_night
 from schema.trials import Launch, TrialState
 
@@ -292,6 +295,25 @@ def test_judging_twice_stores_the_same_conclusions(
     steps.judge(NIGHT)
     with reading() as session:
         assert judgements(session, NIGHT) == first != []
+
+
+def test_a_bad_shadow_policy_costs_the_night_no_verdict(
+    host: Path, asked: Params, document: Document, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for ordered in steps.plan_a_release(asked(launches=3), TODAY)["cpu"]["orders"]:
+        spool.keep(document(ordered), host)
+    steps.record_spool(NIGHT)
+    monkeypatch.setenv(SHADOW_POLICY, "none.yaml")
+    with pytest.raises(BadDocument, match=r"none\.yaml"):
+        steps.judge(NIGHT)
+    with reading() as session:
+        assert judgements(session, NIGHT) != []
+    monkeypatch.setenv(SHADOW_POLICY, str(DEFAULT_POLICY))
+    steps.judge(NIGHT)
+    with reading() as session:
+        both = two_verdicts(session, read_policy().key)
+        assert len(both) == len(judgements(session, NIGHT))
+    assert all(one.told is one.shadow for one in both)
 
 
 def test_without_slack_the_digest_is_in_the_log(

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import pytest
 
 from dashboard.overview import overview, shared_parts, short_names
-from dashboard.sentences import further_warnings, unchanged_line
+from dashboard.sentences import further_warnings, overlap, unchanged_line
+from dashboard.units import MINUS, NONE
 from schema.episodes import Attribution, Cause, Episode, EpisodeState, Member, Transition
 from schema.judgements import Comparison, Judgement, Side, Verdict, Warning
 from schema.nights import NightKind
@@ -142,3 +143,22 @@ def test_no_two_cells_get_one_name() -> None:
         "9876543210": "open-3 (98765432)",
         "a": "closed-4",
     }
+
+
+@pytest.mark.parametrize(
+    ("baseline", "contender", "told"),
+    [
+        ((1.0, 2.0), (3.0, 4.0), "+1.00: the contender is higher in 100 % of the pairs"),
+        ((1.0, 4.0), (0.5, 2.0), "-0.50: the contender is higher in 25 % of the pairs"),
+        ((1.0,), (1.0,), "+0.00: the contender is higher in 50 % of the pairs"),
+        ((), (1.0,), NONE),
+    ],
+)
+def test_the_overlap_of_two_sides_is_a_share_of_their_pairs(
+    baseline: tuple[float, ...], contender: tuple[float, ...], told: str
+) -> None:
+    sides = {
+        name: SIDE.model_copy(update={"values": values})
+        for name, values in (("baseline", baseline), ("contender", contender))
+    }
+    assert overlap(WORSE.comparison.model_copy(update=sides)).replace(MINUS, "-") == told

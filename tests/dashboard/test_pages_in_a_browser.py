@@ -181,6 +181,18 @@ def test_the_addresses_of_the_pages_survive_the_navigation(dashboard: str, page:
         assert page.url.startswith(f"{dashboard}/{name.lower()}")
 
 
+def test_the_detector_page_chooses_what_to_look_for(dashboard: str, page: Page) -> None:
+    _open(page, dashboard, "detector", "False alarms: cannot tell yet", change="5")
+    _charts(page, 1)
+    page.get_by_label("Change to look for").click()
+    page.get_by_role("option", name="2 %", exact=True).click()
+    expect(page).to_have_url(re.compile("change=2$"), timeout=SHOWS_WITHIN_MS)
+    power = page.get_by_role("table", name="power", exact=True)
+    expect(power).to_contain_text("no change below 3 %", timeout=SHOWS_WITHIN_MS)
+    power.get_by_role("link").first.click()
+    _settled(page, "A point is a valid trial")
+
+
 def test_an_episode_walks_through_every_state_that_a_person_gives(
     own_dashboard: str, page: Page
 ) -> None:
