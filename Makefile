@@ -1,7 +1,7 @@
 # Everything runs from .venv, made from requirements/dev.txt on first use.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-fast check format bench-detector environment chromium
+.PHONY: help demo up down test test-fast check format bench-detector measurements environment chromium
 
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 demo: environment  ## everything on this machine: vLLM 0.32.0 against 0.31.0 on the CPU, then the verdicts
 	tailwatch demo
@@ -39,6 +39,9 @@ format: environment  ## format and repair what can be repaired
 
 bench-detector: environment  ## how well changes are detected, beside the peers' rules: docs/detector.md
 	python benchmarks/detector.py
+
+measurements: environment  ## what the launches in examples/ measured: docs/measurements.md
+	tailwatch measurements --record examples -o docs/measurements.md
 
 environment:
 	@scripts/bootstrap.sh

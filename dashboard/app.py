@@ -16,6 +16,7 @@ page = st.navigation(
         st.Page("views/episodes.py", title="Episodes", url_path="episodes"),
         st.Page("views/series.py", title="Series", url_path="series"),
         st.Page("views/compare.py", title="Compare", url_path="compare"),
+        st.Page("views/moe.py", title="MoE", url_path="moe"),
         st.Page("views/imported.py", title="Imported", url_path="imported"),
         st.Page("views/detector.py", title="Detector", url_path="detector"),
         st.Page("views/trial.py", title="Trial", url_path="trial"),

@@ -84,6 +84,27 @@ def points(values: Iterable[Value]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
+def tails(sides: Mapping[str, Sequence[Value]], names: Mapping[str, str]) -> pd.DataFrame:
+    """One row a trial of a build that is no variant for `charts.moe.tails`, nights in order."""
+    rows = [
+        {
+            "side": side,
+            "name": names[side],
+            "night": own.night,
+            "date": own.date,
+            "replicate": own.replicate,
+            "trial": own.trial,
+            "value": own.value,
+        }
+        for side, values in sides.items()
+        for own in values
+        if "+" not in own.build_name
+    ]
+    columns = ["side", "name", "night", "date", "replicate", "trial", "value"]
+    frame = pd.DataFrame(rows, columns=columns)
+    return frame.sort_values(["date", "night"], kind="stable")
+
+
 def baseline_band(points: pd.DataFrame) -> Band | None:
     """Median and spread of the reference arms and of nightly trials before the newest night.
 

@@ -8,10 +8,11 @@ from typing import TypedDict, Unpack
 import streamlit as st
 
 from dashboard import sentences
+from dashboard.levels import Level, levels_of
 from regressions import people
 from regressions.compare import compare, side
 from regressions.policy import Policy, read_policy
-from schema.cells import Cell
+from schema.cells import Cell, Engine, Gpu
 from schema.episodes import Episode, EpisodeState
 from schema.imports import Definition, Subject, Tool
 from schema.judgements import Comparison, Judgement, Side
@@ -42,6 +43,8 @@ FRESH_S = 20
 LASTING_S = 3600
 """A trial never changes once it is recorded."""
 MOST_NIGHTS = 400
+LATEST_NIGHTS = 30
+"""That a level is taken from."""
 EXPLORATORY = "exploratory"
 """Takes the night's place in a comparison that no night judged."""
 
@@ -138,6 +141,16 @@ def series(cell: str, metric: str) -> list[Value]:
     """Every valid trial's value, oldest night first."""
     with reading() as session:
         return stored_values.series(session, cell, metric)
+
+
+@st.cache_data(ttl=FRESH_S, max_entries=10, show_spinner="Reading the levels")
+def levels(gpu: Gpu, engine: Engine) -> list[Level]:
+    """What every build showed in the cells of one kind of GPU and engine, the latest nights."""
+    here = [own for own in cells() if (own.family.gpu, own.family.engine) == (gpu, engine)]
+    measured = {own.key: own for own in here}
+    with reading() as session:
+        values = stored_values.values_of_latest(session, list(measured), LATEST_NIGHTS)
+    return levels_of(values, measured)
 
 
 def labels(cells: Sequence[str], metric: str) -> dict[str, str]:

@@ -74,6 +74,11 @@ def percent(change: float | None) -> str:
     return f"{change * 100:+.{decimals}f} %".replace("-", MINUS)
 
 
+def times(ratio: float | None) -> str:
+    """`0.6` -> `x 0.60`, with the sign of multiplication."""
+    return NONE if ratio is None else f"\N{MULTIPLICATION SIGN} {ratio:.2f}"
+
+
 def interval(bounds: tuple[float, float] | None) -> str:
     return NONE if bounds is None else f"{percent(bounds[0])} to {percent(bounds[1])}"
 

@@ -18,6 +18,7 @@ from tailwatch.commands import (
     housekeeping,
     importing,
     matrix,
+    measurements,
     night,
     plan,
     record,
@@ -55,6 +56,7 @@ examples:
   tailwatch backtest history.csv                         what the policy would have said, and when
   tailwatch shadow policies/stricter.yaml                where another policy would differ
   tailwatch import results/                              what other tools measured
+  tailwatch measurements -o measurements.md              what was measured, as one document
   tailwatch matrix nightly                               what a night measures, and why it fits
   tailwatch plan nightly --build vllm==0.32.0 -o n.pyz   a night for a host without a network
 
@@ -73,7 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for group in (
         *(stack, release, night, episodes, backtest, shadow, plan, record),
-        *(importing, exporting, database, matrix, housekeeping),
+        *(importing, exporting, measurements, database, matrix, housekeeping),
     ):
         group.register(commands)
     return parser

@@ -34,6 +34,8 @@ from schema.trials import (
     Trial,
     TrialState,
 )
+from tailwatch.commands.record import record_and_judge
+from tailwatch.home import REPOSITORY
 from tailwatch.postgres import running_postgres
 
 NIGHT = "2026-11-22"
@@ -312,3 +314,11 @@ def make_night() -> Callable[..., Night]:
 @pytest.fixture
 def make_judgement() -> Callable[..., Judgement]:
     return _judgement
+
+
+@pytest.fixture(scope="session")
+def hopper_url(new_database: Callable[[], AbstractContextManager[str]]) -> Iterator[str]:
+    """A database with the nights of examples/, judged; tests only read it."""
+    with new_database() as url:
+        assert record_and_judge([REPOSITORY / "examples"], url) == {}
+        yield url

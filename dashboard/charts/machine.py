@@ -9,7 +9,7 @@ from plotly.subplots import make_subplots
 
 from dashboard import colours
 from dashboard.charts.layout import plain
-from dashboard.units import quantity, scale
+from dashboard.units import Scale, quantity, scale
 
 _GIB = 2.0**30
 _HEIGHT = 150
@@ -105,20 +105,37 @@ def memory_parts(measurements: Mapping[str, float], card_bytes: int | None) -> d
     return parts
 
 
-def memory_stack(parts: Mapping[str, float]) -> go.Figure:
-    """One bar of what `memory_parts` found."""
-    fills = {name: colour for name, _, colour in _PARTS}
-    fills |= {_REST: colours.ORANGE, _FREE: colours.PALE}
-    shown = scale("B", sum(parts.values()))
-    figure = go.Figure(
-        [
-            go.Bar(
-                x=[size / shown.factor], y=[""], orientation="h",
-                name=f"{name} {quantity(size, 'B')}", marker={"color": fills[name]},
-                hovertemplate=f"{name}: {quantity(size, 'B')}<extra></extra>",
-            )
-            for name, size in parts.items()
-        ]
-    )  # fmt: skip
+MEMORY_COLOURS = {name: colour for name, _, colour in _PARTS} | {
+    _REST: colours.ORANGE,
+    _FREE: colours.PALE,
+}
+"""In the order in which parts are stacked."""
+
+
+def memory_stack(bars: Mapping[str, Mapping[str, float]]) -> go.Figure:
+    """A bar for each title, of what `memory_parts` found. A single bar names its sizes."""
+    shown = scale("B", *(sum(parts.values()) for parts in bars.values()))
+    figure = go.Figure([_stack(name, bars, shown) for name in MEMORY_COLOURS if _is_in(name, bars)])
     figure.update_xaxes(title=f"{shown.label} of the fullest card")
-    return plain(figure, height=150, barmode="stack", legend_traceorder="normal")
+    figure.update_yaxes(autorange="reversed")
+    height = 100 + 50 * len(bars)
+    return plain(figure, height=height, barmode="stack", legend_traceorder="normal")
+
+
+def _is_in(name: str, bars: Mapping[str, Mapping[str, float]]) -> bool:
+    return any(name in parts for parts in bars.values())
+
+
+def _stack(name: str, bars: Mapping[str, Mapping[str, float]], shown: Scale) -> go.Bar:
+    """One part of every bar; a bar without it has a gap of no width there."""
+    sizes = [parts.get(name) for parts in bars.values()]
+    texts = [quantity(size, "B") for size in sizes]
+    return go.Bar(
+        x=[None if size is None else size / shown.factor for size in sizes],
+        y=list(bars),
+        orientation="h",
+        name=f"{name} {texts[0]}" if len(bars) == 1 else name,
+        marker={"color": MEMORY_COLOURS[name]},
+        customdata=texts,
+        hovertemplate=f"{name}: %{{customdata}}<extra>%{{y}}</extra>",
+    )

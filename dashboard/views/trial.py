@@ -71,7 +71,7 @@ cards = facts.host.cards
 parts = memory_parts(facts.measurements, cards[0].memory_bytes if cards else None)
 if parts:
     st.markdown("**Where the memory went**")
-    st.plotly_chart(memory_stack(parts), key="memory")
+    st.plotly_chart(memory_stack({"": parts}), key="memory")
 if page.telemetry:
     devices = {card.uuid: f"GPU {index}" for index, card in enumerate(cards)} | {"cpu": "host"}
     readings = frames.telemetry(page.telemetry, devices)

@@ -96,6 +96,13 @@ def values_between(
     )
 
 
+def values_of_latest(session: Session, cell_keys: Sequence[str], nights: int) -> list[Value]:
+    """All values of these cells in the latest nights, every arm, oldest first."""
+    newest = select(NightRow.name).order_by(NightRow.date.desc(), NightRow.name.desc())
+    latest = LaunchRow.night.in_(newest.limit(nights))
+    return _values(session, _counting(TrialRow.cell.in_(cell_keys), latest))
+
+
 def series(session: Session, cell_key: str, metric: str) -> list[Value]:
     """All measurements of one metric of one cell, every arm, oldest night first."""
     trials = _counting(TrialRow.cell == cell_key)

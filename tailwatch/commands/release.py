@@ -1,18 +1,22 @@
 """tailwatch release, demo, nightly: what makes Airflow work."""
 
 import argparse
+from pathlib import Path
 
 from tailwatch import release, stack
 from tailwatch.airflow_client import AirflowClient, DagRun
 from tailwatch.commands.night import show_verdicts
 from tailwatch.commands.parsing import Commands, add
+from tailwatch.commands.record import record_and_judge
 from tailwatch.commands.stack import show_addresses
 from tailwatch.console import result, tell
+from tailwatch.databases import find_database
 from tailwatch.follow import display, follow
-from tailwatch.home import find_home
+from tailwatch.home import REPOSITORY, find_home
 from tailwatch.services import Stack
 
 NIGHTLY = "nightly"
+EXAMPLES = REPOSITORY / "examples"
 
 
 def register(commands: Commands) -> None:
@@ -20,7 +24,8 @@ def register(commands: Commands) -> None:
         commands,
         "demo",
         run_demo,
-        "set vLLM 0.32.0 against 0.31.0 on this machine's CPU and show the verdicts; "
+        "record what real GPUs measured, set vLLM 0.32.0 against 0.31.0 on this machine's CPU and "
+        "show the verdicts; "
         "called again, go on where it was or show what was found",
     )
     _register_release(commands)
@@ -79,6 +84,7 @@ def run_demo(_: argparse.Namespace) -> int:
     request = release.ask("vllm==0.32.0", "0.31.0", matrix="demo", launches=5)
     home = find_home()
     running = stack.up(home, tell)
+    show_history(running, find_database(home))
     with AirflowClient(running.airflow_url) as client:
         if run := release.unfinished(client, request):
             tell(f"going on with {run.run_id}")
@@ -89,6 +95,15 @@ def run_demo(_: argparse.Namespace) -> int:
     show_addresses(home, running)
     tell("everything stays up: `tailwatch down` ends it")
     return code
+
+
+def show_history(running: Stack, url: str, folder: Path = EXAMPLES) -> None:
+    """Record the nights of real GPUs, so that there is something to look at while this machine
+    measures. Called again, it changes nothing."""
+    tell("recording nights of real GPUs")
+    for name, why in record_and_judge([folder], url).items():
+        tell(f"not recorded: {name}: {why}")
+    tell(f"look at them meanwhile: {running.dashboard_url}/moe")
 
 
 def run_nightly(arguments: argparse.Namespace) -> int:

@@ -95,7 +95,7 @@ def test_the_parts_of_a_cards_memory_make_up_the_card() -> None:
     assert list(parts) == ["weights", "KV cache", "graphs", "everything else", "never used"]
     assert sum(parts.values()) == pytest.approx(80 * GIB)
     assert parts["everything else"] == pytest.approx(2.7 * GIB)
-    names = [trace.name for trace in memory_stack(parts).data]
+    names = [trace.name for trace in memory_stack({"": parts}).data]
     assert names[0] == "weights 43.78 GiB"
 
 

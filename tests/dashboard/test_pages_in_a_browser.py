@@ -173,6 +173,18 @@ def test_a_valid_trial_draws_all_its_charts(release, dashboard: str, page: Page)
     _charts(page, 4)
 
 
+def test_a_sparse_model_is_drawn_beside_a_dense_one(
+    hopper_url: str, tmp_path: Path, page: Page
+) -> None:
+    with _serving(hopper_url, tmp_path) as address:
+        _open(page, address, "moe", "Where the memory went", place="h200-vllm")
+        _charts(page, 3)
+        beside = page.get_by_role("table", name="sparse beside dense")
+        beside.get_by_role("link").filter(has_text="tok/s").first.click()
+        _settled(page, "A point is a valid trial")
+        assert "metric=output_throughput" in page.url
+
+
 def test_the_addresses_of_the_pages_survive_the_navigation(dashboard: str, page: Page) -> None:
     _open(page, dashboard, "", "1 of 4 cells got slower")
     for name, text in (("Series", "lower is better"), ("Compare", "Every metric")):

@@ -13,6 +13,7 @@ from schema.store.values import (
     series,
     values_before,
     values_of,
+    values_of_latest,
     values_of_night,
 )
 from schema.trials import Arm, TrialState
@@ -110,6 +111,18 @@ def test_a_window_takes_the_arms_it_is_told(
     key = make_cell().key
     assert values_before(session, [key], NIGHT, nights=5) == []
     assert values_before(session, [key], NIGHT, nights=5, arms=[Arm.CONTROL])
+
+
+def test_the_latest_nights_have_the_values_of_every_arm(
+    session: Session, make_night: Make, make_launch: Make
+) -> None:
+    nights = {"2026-11-19": {}, "2026-11-20": {"arm": Arm.RELEASE_BASELINE}, "2026-11-21": {}}
+    fill(session, nights, make_night, make_launch)
+    cell = make_night().cells[0].key
+    found = values_of_latest(session, [cell], 2)
+    assert {one.cell for one in found} == {cell}
+    told = dict.fromkeys((one.night, one.arm) for one in found)
+    assert list(told) == [("2026-11-20", Arm.RELEASE_BASELINE), ("2026-11-21", Arm.NIGHTLY)]
 
 
 def test_a_series_goes_through_the_nights_in_order(

@@ -1,0 +1,66 @@
+"""Comparisons that were made, with their verdicts."""
+
+from collections.abc import Iterator, Sequence
+
+from dashboard.units import interval, pair, percent, probability
+from regressions.sentences import sizes, some
+from regressions.undecided import undecided
+from schema.judgements import Judgement, Verdict
+from schema.metrics import METRICS
+from schema.store.nights import NightSummary
+from tailwatch.measurements.found import Found
+from tailwatch.measurements.markdown import table
+from tailwatch.verdict_table import HEADLINE, summary
+
+SHOWN = (*HEADLINE, "tail_ratio_itl", "gpu_memory_peak", "energy_per_token")
+"""Metrics told whatever their verdict; of the others what moved."""
+MOVED = (Verdict.REGRESSION, Verdict.IMPROVEMENT)
+
+
+def comparisons(found: Found) -> Iterator[str]:
+    """A table for each night in which two sides were compared."""
+    made = [night for night in found.nights if _compared(found.judgements[night.name])]
+    if not made:
+        yield "No night has compared two sides yet."
+        yield ""
+    for night in made:
+        yield from _night(night, found)
+
+
+def _compared(judgements: Sequence[Judgement]) -> list[Judgement]:
+    return [own for own in judgements if own.comparison.change is not None]
+
+
+def _night(night: NightSummary, found: Found) -> Iterator[str]:
+    against = ", ".join(night.baselines) or "the nights before"
+    judgements = found.judgements[night.name]
+    yield f"### {night.name}: {against} → {', '.join(night.contenders)}"
+    yield ""
+    yield f"{summary(judgements)}."
+    yield ""
+    rows = [own for own in _compared(judgements) if _is_shown(own)]
+    titles = ("verdict", "cell", "metric", "medians", "change", "interval", "p", "trials")
+    yield from table(titles, [_row(own, found) for own in rows], text=3)
+    for one in undecided(judgements):
+        cells = some([found.slugs[key] for key in one.cells])
+        yield f"- inconclusive: {', '.join(one.metrics)} of {cells}: {one.reason}"
+    yield ""
+
+
+def _is_shown(own: Judgement) -> bool:
+    return own.comparison.metric in SHOWN or own.verdict in MOVED
+
+
+def _row(own: Judgement, found: Found) -> tuple[str, ...]:
+    made = own.comparison
+    unit = METRICS[made.metric].unit
+    return (
+        own.verdict,
+        found.slugs[made.cell],
+        f"`{made.metric}`",
+        pair(made.baseline.median, made.contender.median, unit),
+        percent(made.change),
+        interval(made.interval),
+        probability(made.p),
+        sizes(made),
+    )

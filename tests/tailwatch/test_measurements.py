@@ -1,0 +1,208 @@
+"""The document of measurements: in step with the examples, every figure from the database."""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+
+import pytest
+from sqlalchemy.orm import Session
+
+from dashboard.levels import Level, load_words, model_words
+from dashboard.units import NONE, quantity
+from regressions.policy import read_policy
+from schema.cells import Cell, Gpu
+from schema.metrics import METRICS
+from schema.models import Model
+from schema.requests import Request, Requests
+from schema.session import reading
+from schema.store.cells import cells
+from schema.store.exports import SHEETS
+from schema.store.launches import record
+from schema.store.nights import record_night
+from schema.trials import TrialState
+from stats.spread import variation
+from tailwatch.__main__ import main
+from tailwatch.commands.measurements import write
+from tailwatch.home import REPOSITORY
+from tailwatch.measurements.document import document
+from tailwatch.measurements.found import find
+from tailwatch.measurements.gaps import within
+from tailwatch.measurements.loads import COLUMNS
+from tailwatch.measurements.markdown import figure
+from tailwatch.measurements.noise import words
+from tailwatch.measurements.published import nearest
+from tailwatch.measurements.quoted import FIGURES, LLAMA
+
+PAGE = REPOSITORY / "docs" / "measurements.md"
+COMMAND = "tailwatch measurements --record examples -o docs/measurements.md"
+PNG = b"\x89PNG\r\n"
+Make = Callable[..., object]
+
+
+@pytest.fixture(scope="module")
+def written(hopper_url: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("docs") / "measurements.md"
+    write(hopper_url, path, COMMAND)
+    return path
+
+
+def test_the_document_is_in_step_with_the_examples(written: Path) -> None:
+    assert written.read_text() == PAGE.read_text(), "run `make measurements`"
+
+
+@pytest.mark.parametrize("folder", ["written", "kept"])
+def test_every_picture_of_it_is_drawn(folder: str, written: Path) -> None:
+    page = written if folder == "written" else PAGE
+    pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", page.read_text())
+    assert len(pictures) == 4
+    for own in pictures:
+        assert (page.parent / own).read_bytes().startswith(PNG)
+
+
+def _rows(text: str) -> dict[tuple[str, str], list[str]]:
+    """Fields of each row of the load tables, by heading and load."""
+    rows, heading = {}, ""
+    for line in text.partition("## Memory")[0].splitlines():
+        if line.startswith("### "):
+            heading = line.removeprefix("### ")
+        elif heading and line.startswith("| ") and not line.startswith("| load"):
+            first, *fields = [field.strip() for field in line.strip("|").split("|")]
+            rows[heading, first] = fields
+    return rows
+
+
+def test_every_figure_of_the_loads_is_the_median_of_what_is_stored(
+    hopper_url: str, written: Path
+) -> None:
+    stored: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+    with reading(hopper_url) as session:
+        known = {own.key: own for own in cells(session)}
+        for row in SHEETS["measurements"].rows(session):
+            stored[row["cell"], row["build_name"], row["metric"]].append(row["value"])
+    rows = _rows(written.read_text())
+    compared = 0
+    for (key, build, metric), values in stored.items():
+        if metric in COLUMNS:
+            cell = known[key]
+            heading = f"{cell.family.gpu}: {model_words(cell)}, {build}"
+            fields = rows[heading, load_words(cell.workload)]
+            told = fields[1 + list(COLUMNS).index(metric)]
+            assert told.startswith(quantity(median(values), METRICS[metric].unit))
+            compared += 1
+    assert compared > 5 * len(rows) > 0
+
+
+def test_fewer_than_three_launches_have_no_spread(written: Path) -> None:
+    for fields in _rows(written.read_text()).values():
+        spread = any("±" in field for field in fields[1:])
+        assert spread == ("no spread" not in fields[0])
+
+
+def test_dummy_weights_are_said_with_every_model(written: Path) -> None:
+    headings = [heading for heading, _ in _rows(written.read_text())]
+    assert headings
+    assert all("dummy weights" in heading for heading in headings)
+
+
+def test_a_figure_says_how_many_launches_could_estimate_it() -> None:
+    assert figure([0.004, 0.004], "s", 2) == "4.000 ms"
+    assert figure([0.0099, 0.01, 0.0101], "s", 3) == "10.00 ms ±1.00 %"
+    assert figure([0.004], "s", 3) == "4.000 ms (1)"
+    assert figure([], "s", 3) == NONE
+    assert words(variation([[1.0, 1.0, 1.0]])) == "0.0 %"
+
+
+def _request(index: int, gap: float) -> Request:
+    events = tuple(index + 0.1 + gap * token for token in range(5))
+    return Request(
+        index=index, scheduled_s=index, sent_s=index, input_tokens=8, output_tokens=5,
+        event_s=events, event_tokens=(1, 2, 3, 4, 5),
+    )  # fmt: skip
+
+
+def test_a_window_is_cut_into_parts_of_equally_many_requests() -> None:
+    found = within(Requests.of([_request(index, 0.01 * (1 + index // 2)) for index in range(8)]))
+    assert found is not None
+    assert found.itl_mean == pytest.approx(0.025)
+    assert found.parts["itl_p50"] == pytest.approx([0.01, 0.02, 0.03, 0.04])
+    assert found.parts["ttft_p50"] == pytest.approx([0.1] * 4)
+
+
+def test_few_requests_are_not_cut_and_none_say_nothing() -> None:
+    few = within(Requests.of([_request(0, 0.01)]))
+    assert few is not None
+    assert few.parts == {}
+    assert within(Requests.of([])) is None
+
+
+def _llama(make_cell: Callable[..., Cell], tensor: int, build: str, batch: int) -> Level:
+    cell = make_cell()
+    model: Model = cell.family.model.model_copy(update={"name": f"meta/{LLAMA}", "experts": 1})
+    family = cell.family.model_copy(
+        update={"model": model, "gpu": Gpu.H200, "tensor_parallel": tensor}
+    )
+    workload = cell.workload.model_copy(update={"concurrency": batch, "rate": None})
+    return Level(
+        cell=Cell.model_construct(family=family, workload=workload), build=build,
+        values={}, trials=("t",), nights=("2026-11-22",),
+    )  # fmt: skip
+
+
+def test_a_published_figure_stands_beside_as_many_cards_where_they_were_measured(
+    make_cell: Callable[..., Cell],
+) -> None:
+    offline = next(one for one in FIGURES if one.model == LLAMA and one.batch is None)
+    alone = _llama(make_cell, 1, "vllm 0.25.1", 128)
+    others = [
+        _llama(make_cell, 1, "vllm 0.25.1", 32),
+        _llama(make_cell, 1, "vllm 0.25.1+eager", 128),
+    ]
+    assert nearest(offline, [alone, *others]) == [alone]
+    two = _llama(make_cell, 2, "vllm 0.25.1", 128)
+    assert nearest(offline, [alone, two, *others]) == [two]
+
+
+def _document(session: Session) -> str:
+    return document(find(session, read_policy(), 30, lambda _: None), {}, COMMAND)
+
+
+def test_a_trial_that_counts_for_nothing_is_named_with_its_reason(
+    session: Session, make_night: Make, make_launch: Make, make_trial: Make
+) -> None:
+    broken = make_trial(state=TrialState.FAILED, reason="CUDA error:\nout of memory | 80 GiB")
+    record_night(session, make_night(launches=2))
+    record(session, make_launch(trials=(broken,)))
+    text = _document(session)
+    assert "1 of 1 trial:" in text
+    assert "CUDA error: out of memory \\| 80 GiB |" in text
+    assert "planned 1 cell that it never tried" in text
+    assert "made 1 of 2 planned launches" in text
+
+
+def test_without_a_valid_trial_there_is_no_document(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    assert main(["measurements", "-o", str(tmp_path / "m.md")]) == 2
+    assert "no night has a valid trial yet" in capsys.readouterr().err
+    assert not (tmp_path / "m.md").exists()
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (["-o", "m.txt"], "is not a file FILE.md"),
+        (["-o", "absent/m.md"], "is not a file FILE.md in a folder that exists"),
+        (["-o", "m.md", "--nights", "0"], "--nights 0: at least 1"),
+        (["-o", "m.md", "--record", "absent"], "absent is not a folder"),
+    ],
+)
+def test_what_is_asked_wrongly_is_said(
+    typed: Sequence[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["measurements", *typed]) == 2
+    assert said in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
