@@ -136,18 +136,24 @@ def _context(findings: Findings) -> str:
 
 
 def _episodes(findings: Findings, links: Links) -> Iterator[Section]:
-    """One line an episode: with its reason when it changed, without while it is still there."""
+    """One line an episode: with its reason when the night says one, without while it lasts."""
     groups = episodes.told_apart(findings.episodes, findings.night.name)
     for name, title in EPISODES.items():
         rows = tuple(
             Row(
                 label=one.cause.words,
-                text=episodes.line(one) + ("" if name == "still open" else _why(one)),
+                text=episodes.line(one) + (_why(one) if _has_news(one, name, findings) else ""),
                 link=links.to("episodes", episode=one.key),
             )
             for one in groups.get(name, [])
         )
         yield Section(title=title, groups=(Group(title=None, rows=rows),) if rows else ())
+
+
+def _has_news(episode: Episode, group: str, findings: Findings) -> bool:
+    """Whether the night did something to it, be it that it could not be confirmed."""
+    last = episode.history[-1]
+    return group != "still open" or (last.night == findings.night.name and not last.is_by_person)
 
 
 def _why(episode: Episode) -> str:

@@ -1,4 +1,4 @@
-"""The one shape of every pass: plan, provide, measure and record, judge, announce, gate.
+"""The one shape of every pass: plan, provide, measure and record, judge, confirm, announce, gate.
 
 Heavy imports are inside the tasks: the file is parsed every few seconds.
 """
@@ -9,7 +9,11 @@ from datetime import timedelta
 from typing import Any, cast
 
 from airflow.sdk import TaskGroup, TriggerRule, get_current_context, task, task_group
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSkipException,
+)
 
 from schema.cells import Gpu
 
@@ -17,8 +21,11 @@ ATTEMPTS = 3
 """Of one launch: a failure that the same cause would repeat is not tried again."""
 
 
-def flow(plan: Callable[[dict[str, Any], str], dict[str, Any]]) -> None:
-    """Wire one pass; `plan` records the night and returns its orders by kind of device."""
+def flow(plan: Callable[[dict[str, Any], str], dict[str, Any]], *, confirms: bool = False) -> None:
+    """Wire one pass; `plan` records the night and returns its orders by kind of device.
+
+    A pass that confirms measures again what its judgement suspects, and judges again.
+    """
 
     @task(task_id="plan", multiple_outputs=True)
     def planned() -> dict[str, Any]:
@@ -27,10 +34,27 @@ def flow(plan: Callable[[dict[str, Any], str], dict[str, Any]]) -> None:
 
     orders: Any = planned()
     judged = judge(orders["night"])
+    measure_everywhere(orders, judged)
+    if confirms:
+        judged = confirm(orders["night"], judged)
+    judged >> announce(orders["night"]) >> gate(orders["night"])
+
+
+def confirm(night: Any, judged: Any) -> Any:
+    """Plan, measure and judge again; all of it is skipped when nothing is suspected."""
+    with TaskGroup("confirm"):
+        orders: Any = plan_confirmations(night)
+        again = judge_again(night)
+        judged >> orders >> again
+        measure_everywhere(orders, again)
+    return again
+
+
+def measure_everywhere(orders: Any, judged: Any) -> None:
+    """Kinds of devices side by side, then the judgement."""
     for gpu in Gpu:
         with TaskGroup(gpu.value):
             measure(gpu.value, orders) >> judged
-    judged >> announce(orders["night"]) >> gate(orders["night"])
 
 
 def measure(gpu: str, orders: Any) -> Any:
@@ -99,11 +123,35 @@ def record(received: dict[str, Any]) -> None:
     steps.record_spool(received["night"])
 
 
+@task(task_id="plan", multiple_outputs=True, retries=2, retry_delay=timedelta(seconds=10))
+def plan_confirmations(night: str) -> dict[str, Any]:
+    from dags import steps
+
+    orders = steps.plan_confirmations(night)
+    if orders is None:
+        raise AirflowSkipException("nothing is suspected: nothing is measured again")
+    return orders
+
+
 @task(trigger_rule=TriggerRule.ALL_DONE, retries=2, retry_delay=timedelta(seconds=10))
 def judge(night: str) -> None:
     from dags import steps
 
     steps.judge(night)
+
+
+@task(
+    task_id="judge",
+    trigger_rule=TriggerRule.ALL_DONE,
+    retries=2,
+    retry_delay=timedelta(seconds=10),
+)
+def judge_again(night: str) -> None:
+    """ALL_DONE_MIN_ONE_SUCCESS would not do: one kind of device without launches skips it."""
+    from dags import steps
+
+    if not steps.judge_again(night):
+        raise AirflowSkipException("nothing was to be confirmed: nothing is judged again")
 
 
 @task(trigger_rule=TriggerRule.ALL_DONE, retries=2, retry_delay=timedelta(seconds=10))

@@ -32,7 +32,7 @@ MATRIX = os.environ.get("TAILWATCH_MATRIX", "nightly")
 def nightly() -> None:
     from dags.steps import plan_a_night
 
-    flow(plan_a_night)
+    flow(plan_a_night, confirms=True)
 
 
 nightly()

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from schema.cells import Cell, Engine, Family
+from schema.confirmations import Confirmation
 from schema.matrix import Matrix
 from schema.nights import Night, NightKind, PlannedLaunch
 from schema.trials import Arm, BuildSpec
@@ -50,11 +51,37 @@ def _interleaved(
     """ABBA: a slow drift of the host meets both sides alike (peers' common protocol)."""
     for replicate in range(launches):
         for family, cells in families.items():
-            own = sides[family.engine]
-            for arm, build in own if replicate % 2 == 0 else own[::-1]:
-                yield PlannedLaunch(
-                    night=name, arm=arm, build=build, cells=cells, replicate=replicate
-                )
+            yield from _turn(name, cells, sides[family.engine], replicate)
+
+
+def _turn(
+    name: str,
+    cells: tuple[Cell, ...],
+    sides: Sequence[tuple[Arm, BuildSpec]],
+    replicate: int,
+) -> Iterator[PlannedLaunch]:
+    """One launch of each side, every other time in the opposite order."""
+    for arm, build in sides if replicate % 2 == 0 else sides[::-1]:
+        yield PlannedLaunch(night=name, arm=arm, build=build, cells=cells, replicate=replicate)
+
+
+def plan_confirmation(
+    night: Night, confirmations: Sequence[Confirmation]
+) -> tuple[PlannedLaunch, ...]:
+    """The launches of a night's confirmations: one after the other, each with its builds in turns.
+
+    A cell that several episodes share is measured once.
+    """
+    cells = {cell.key: cell for cell in night.cells}
+    asked = {one.cell: one for one in reversed(confirmations) if one.launches}
+    planned: list[PlannedLaunch] = []
+    for one in reversed(asked.values()):
+        if one.cell is not None and one.builds is not None:
+            good, tonight = map(BuildSpec.parse, one.builds)
+            sides = ((Arm.CONFIRM_BASELINE, good), (Arm.CONFIRM_CONTENDER, tonight))
+            for replicate in range(one.launches):
+                planned += _turn(night.name, (cells[one.cell],), sides, replicate)
+    return tuple(planned)
 
 
 def plan_nightly(

@@ -7,9 +7,9 @@ from typing import Any
 from alerts.night import read_digest
 from alerts.slack import announce as post
 from alerts.text import as_text
-from dags.orders import order, planned_launch
-from dags.planning import plan_nightly, plan_release
-from regressions.night import judge_night
+from dags.orders import StaleMatrix, order, planned_launch
+from dags.planning import plan_confirmation, plan_nightly, plan_release
+from regressions import night as judging
 from regressions.policy import read_policy, read_shadow_policy
 from regressions.silent import judge_in_shadow
 from runners import spool
@@ -22,6 +22,7 @@ from schema.cells import Gpu
 from schema.matrix import Matrix, load_matrix
 from schema.nights import Night, PlannedLaunch
 from schema.session import reading, writing
+from schema.store.confirmations import confirmations
 from schema.store.launches import record
 from schema.store.nights import cells_without_trials, record_night
 from schema.store.nights import night as stored_night
@@ -63,10 +64,45 @@ def plan_a_night(params: dict[str, Any], today: str) -> dict[str, Any]:
     return _planned(matrix, *plan_nightly(matrix, builds, name=today))
 
 
+def plan_confirmations(name: str) -> dict[str, Any] | None:
+    """The orders that confirm what a judged night suspects; None where it suspects nothing.
+
+    The plan is made once. What of it has a valid trial already is not ordered again.
+    """
+    with writing() as session:
+        found = judging.plan_confirmations(session, name, read_policy())
+        night, made = stored_night(session, name), trials_of_night(session, name)
+    for one in found:
+        log.info("episode %s: %s", one.episode, one.reason)
+    if not found:
+        return None
+    done = {(t.arm, t.replicate, t.cell) for t in made if t.state is TrialState.VALID}
+    left = [
+        one
+        for one in plan_confirmation(night, found)
+        if (one.arm, one.replicate, one.cells[0].key) not in done
+    ]
+    return _orders(_matrix_of(night), night, left)
+
+
+def _matrix_of(night: Night) -> Matrix:
+    matrix = load_matrix(night.matrix)
+    if matrix.digest != night.matrix_digest:
+        raise StaleMatrix(
+            f"matrix {matrix.name} is {matrix.digest} now, night {night.name} was planned with "
+            f"{night.matrix_digest}: nothing can be confirmed in it any more"
+        )
+    return matrix
+
+
 def _planned(matrix: Matrix, night: Night, planned: list[PlannedLaunch]) -> dict[str, Any]:
-    """{"night", and for each kind of device its "builds" and "orders"}."""
     with writing() as session:
         record_night(session, night)
+    return _orders(matrix, night, planned)
+
+
+def _orders(matrix: Matrix, night: Night, planned: list[PlannedLaunch]) -> dict[str, Any]:
+    """{"night", and for each kind of device its "builds" and "orders"}."""
     found: dict[str, Any] = {gpu.value: {"builds": [], "orders": []} for gpu in Gpu}
     for one in planned:
         gpu = one.cells[0].family.gpu.value
@@ -137,13 +173,22 @@ def record_spool(night: str | None = None) -> int:
 def judge(night: str) -> None:
     """Compare, conclude and store the conclusions."""
     with writing() as session:
-        judgements = judge_night(session, night, read_policy())
+        judgements = judging.judge_night(session, night, read_policy())
     for one in judgements:
         log.info("%s %s: %s", one.comparison.metric, one.verdict, one.reason)
     if shadow := read_shadow_policy():  # after what is told: it must not stand in its way
         with writing() as session:
             judge_in_shadow(session, night, shadow)
         log.info("judged in shadow by policy %s", shadow.key)
+
+
+def judge_again(night: str) -> bool:
+    """Judge a night with what came of its confirmations; False where none were planned."""
+    with reading() as session:
+        planned = confirmations(session, night)
+    if planned:
+        judge(night)
+    return bool(planned)
 
 
 def announce(night: str) -> None:
@@ -162,6 +207,7 @@ def require_complete(night: str) -> None:
     with reading() as session:
         unmeasured = [cell.slug for cell in cells_without_trials(session, night)]
         planned, made = stored_night(session, night), trials_of_night(session, night)
+        confirming = len(plan_confirmation(planned, confirmations(session, night)))
     mistakes = [f"no trial of {slug}" for slug in unmeasured]
     lost = [t for t in made if t.state is not TrialState.VALID and not t.replaced]
     mistakes += [f"{trial.cell_slug} {trial.state}: {trial.reason}" for trial in lost]
@@ -169,7 +215,8 @@ def require_complete(night: str) -> None:
     launches = {
         (t.arm, t.build_name, t.replicate, families[t.cell]) for t in made if t.cell in families
     }
-    if len(launches) < planned.launches:  # further attempts at one launch are one launch
-        mistakes.append(f"{len(launches)} of {planned.launches} launches are stored")
+    asked = planned.launches + confirming
+    if len(launches) < asked:  # further attempts at one launch are one launch
+        mistakes.append(f"{len(launches)} of {asked} launches are stored")
     if mistakes:
         raise NightIncomplete("\n".join(mistakes))

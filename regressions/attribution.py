@@ -36,6 +36,8 @@ class Witnessed:
     build_changed: bool
     interleaved: bool = False
     """Both builds ran in one night, in turns."""
+    last_good: Witness = Witness.SILENT
+    """The last good build, measured again in the night, against the nights before."""
     control: Witness = Witness.SILENT
     other_engine: Witness = Witness.SILENT
     """On the same kind of GPU."""
@@ -52,6 +54,7 @@ class Row:
     because: str
     build_changed: bool | None = None
     interleaved: bool = False
+    last_good: Witness | None = None
     control: Witness | None = None
     other_engine: Witness | None = None
     other_workloads: Witness | None = None
@@ -61,6 +64,7 @@ class Row:
         """Whether every column that the row has agrees."""
         asked = (
             (self.build_changed, said.build_changed),
+            (self.last_good, said.last_good),
             (self.control, said.control),
             (self.other_engine, said.other_engine),
             (self.other_workloads, said.other_workloads),
@@ -112,6 +116,10 @@ TABLE: tuple[Row, ...] = (
         interleaved=True,
         attribution=Attribution.UNKNOWN,
         because="the two builds ran on hosts that differ: a release on one host would decide",
+    ),
+    *(
+        replace(row, last_good=MOVED)
+        for row in _moved_along("the last good build, measured again tonight,")
     ),
     *(replace(row, control=MOVED) for row in _moved_along("the pinned build")),
     Row(

@@ -14,7 +14,7 @@ from regressions.causes import MOVED, Moved, causes
 from regressions.episodes import after_night
 from regressions.people import apply
 from regressions.policy import Policy
-from regressions.reading import read_confirmations, read_evidence, read_since
+from regressions.reading import read_confirmed, read_evidence, read_since
 from regressions.tonight import Tonight
 from schema.episodes import Episode, EpisodeState, Transition
 from schema.judgements import Judgement
@@ -117,7 +117,7 @@ def read_tonight(
         causes=moved,
         since=since,
         further=further,
-        confirmations=read_confirmations(session, plan, policy),
+        confirmed=read_confirmed(session, plan, policy),
     )
 
 

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 
 from regressions.causes import Moved
-from regressions.following import confirm, follow, state_when_confirmed, step
+from regressions.confirmation import confirm
+from regressions.following import follow, state_when_confirmed, step
 from regressions.policy import Policy
 from regressions.tonight import Tonight, is_same_cause, place, summary
 from schema.episodes import (

@@ -32,9 +32,9 @@ def follow(episode: Episode, tonight: Tonight, policy: Policy) -> Episode:
         return episode
     own = tonight.moved_by(episode)
     judged = {place(one): one for one in tonight.judgements if place(one) in own}
-    if still := _still(own, judged.values()):
-        return _refined(_confirmed_by_night(episode, still, tonight), tonight)
-    if not _is_back(own, judged, policy):
+    if again := still(own, judged.values()):
+        return _refined(_confirmed_by_night(episode, again, tonight), tonight)
+    if not is_back(own, judged, policy):
         return episode
     if tonight.kind is NightKind.RELEASE:
         return _after_release(episode, tonight)
@@ -45,21 +45,6 @@ def follow(episode: Episode, tonight: Tonight, policy: Policy) -> Episode:
         cells = counted(len({cell for cell, _ in own}), "cell")
         why = f"back at the last good level and away from the bad one, in {cells}"
         return step(episode, tonight, EpisodeState.FIXED, why)
-    return episode
-
-
-def confirm(episode: Episode, tonight: Tonight, policy: Policy) -> Episode:
-    """The episode after the trials that were made to confirm it."""
-    own = tonight.moved_by(episode)
-    again = {place(one): one for one in tonight.confirmations if place(one) in own}
-    if not again or episode.state is not EpisodeState.SUSPECTED:
-        return episode
-    if still := _still(own, again.values()):
-        return _confirmed(episode, tonight, f"measured again in turns: {summary(still)}")
-    asked = {at: member for at, member in own.items() if at in again}
-    if _is_back(asked, again, policy):
-        why = f"measured again in turns, {counted(len(again), 'comparison')} did not show it"
-        return step(episode, tonight, EpisodeState.NOT_REPRODUCED, why)
     return episode
 
 
@@ -86,14 +71,12 @@ def state_when_confirmed(cause: Cause, verdict: Verdict) -> EpisodeState:
     return EpisodeState.CONFIRMED
 
 
-def _still(own: Mapping[Place, Member], judged: Iterable[Judgement]) -> list[Judgement]:
+def still(own: Mapping[Place, Member], judged: Iterable[Judgement]) -> list[Judgement]:
     """What moved again, the way it did."""
     return [one for one in judged if one.verdict is own[place(one)].verdict]
 
 
-def _is_back(
-    own: Mapping[Place, Member], judged: Mapping[Place, Judgement], policy: Policy
-) -> bool:
+def is_back(own: Mapping[Place, Member], judged: Mapping[Place, Judgement], policy: Policy) -> bool:
     """Whether most of it was measured where the change is not.
 
     `No change` alone does not say that: the interval has to leave the change out.
@@ -115,17 +98,18 @@ def _has_left(own: Mapping[Place, Member], since: Sequence[Judgement]) -> bool:
     return bool(better) and len(better) >= SEEN * len(cells)
 
 
-def _confirmed_by_night(episode: Episode, still: Sequence[Judgement], tonight: Tonight) -> Episode:
+def _confirmed_by_night(episode: Episode, again: Sequence[Judgement], tonight: Tonight) -> Episode:
     if episode.state is not EpisodeState.SUSPECTED:
         return episode
-    return _confirmed(episode, tonight, f"still there in {tonight.night}: {summary(still)}")
+    return confirmed(episode, tonight, f"still there in {tonight.night}: {summary(again)}")
 
 
-def _confirmed(episode: Episode, tonight: Tonight, why: str) -> Episode:
-    state = state_when_confirmed(episode.cause, episode.verdict)
+def confirmed(episode: Episode, tonight: Tonight, why: str, cause: Cause | None = None) -> Episode:
+    """The episode once it was seen again; `cause` where that tells another one."""
+    state = state_when_confirmed(cause or episode.cause, episode.verdict)
     if state is EpisodeState.EXPECTED:
         why += "; an improvement is the new baseline"
-    return step(episode, tonight, state, why)
+    return step(episode, tonight, state, why, cause)
 
 
 def _after_release(episode: Episode, tonight: Tonight) -> Episode:
@@ -148,7 +132,7 @@ def _refined(episode: Episode, tonight: Tonight) -> Episode:
         named = moved.cause.attribution is not Attribution.UNKNOWN
         if named and any(place(one) in own for one in moved.judgements):
             cause = moved.cause.model_copy(update={"builds": known.builds, "nights": known.nights})
-            confirmed = episode.state is EpisodeState.CONFIRMED
-            state = state_when_confirmed(cause, episode.verdict) if confirmed else episode.state
+            is_confirmed = episode.state is EpisodeState.CONFIRMED
+            state = state_when_confirmed(cause, episode.verdict) if is_confirmed else episode.state
             return step(episode, tonight, state, f"attributed to {cause.words}", cause)
     return episode

@@ -1,15 +1,21 @@
-"""A night's judgement from the database and back into it, with its episodes."""
+"""A night's judgement, its episodes and its confirmations, from the database and back into it."""
 
 from sqlalchemy.orm import Session
 
 from regressions.chronicle import go_through, take_back_stored
+from regressions.confirmation_plan import Means, confirmations, scatter_of
 from regressions.evidence import compare_night
 from regressions.judge import judge
 from regressions.policy import Policy
 from regressions.reading import read_evidence
 from regressions.silent import judge_control
+from schema.confirmations import Confirmation
 from schema.judgements import Judgement
-from schema.store.judgements import record_judgements
+from schema.store.confirmations import confirmations as stored_confirmations
+from schema.store.confirmations import record_confirmations
+from schema.store.episodes import episodes, take_turns
+from schema.store.judgements import judgements, record_judgements
+from schema.store.launches import launch_seconds
 from schema.store.nights import night
 
 
@@ -32,3 +38,28 @@ def judge_night(session: Session, night_name: str, policy: Policy) -> list[Judge
         return judgements
 
     return go_through(session, taken, night_name, policy, judged)
+
+
+def plan_confirmations(
+    session: Session, night_name: str, policy: Policy
+) -> tuple[Confirmation, ...]:
+    """What a judged night does about its suspicions; made once and kept, whatever is judged since.
+
+    Raises schema.store.nights.UnknownNight. The caller owns the transaction.
+    """
+    plan = night(session, night_name)
+    take_turns(session)
+    if kept := stored_confirmations(session, night_name):
+        return tuple(kept)
+    cards = {cell.key: cell.family.tensor_parallel for cell in plan.cells}
+    seconds = launch_seconds(session, night_name)
+    means = Means(
+        minutes={
+            cell: taken * cards[cell] / 60 for cell, taken in seconds.items() if cell in cards
+        },
+        scatter=scatter_of(judgements(session, night_name)),
+        policy=policy,
+    )
+    planned = confirmations(episodes(session, everything=False), plan, means)
+    record_confirmations(session, planned)
+    return planned

@@ -5,11 +5,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from schema.documents import read_yaml
 from schema.metrics import METRICS
 from schema.words import Word, digest
+from stats.rank_test import trials_needed
 
 DEFAULT_POLICY = Path(__file__).parents[1] / "policies" / "default.yaml"
 SHADOW_POLICY = "TAILWATCH_SHADOW_POLICY"
@@ -65,6 +66,15 @@ class SeriesRules(Word):
         return windows
 
 
+class ConfirmRules(Word):
+    """What a nightly may take to confirm its suspicions before it ends."""
+
+    gpu_minutes: float = Field(ge=0)
+    """In one night, over all suspicions: minutes of launches times their cards. 0 confirms none."""
+    launches: int = Field(ge=2)
+    """Of each build, at most; fewer where the change is large for its noise."""
+
+
 class Policy(Word):
     """One reviewed set of thresholds. There are no defaults: a file says all of them."""
 
@@ -82,6 +92,8 @@ class Policy(Word):
     """Least relative change that matters, for every judged metric."""
     exact: tuple[JudgedMetric, ...]
     """Metrics without noise, where a repeated difference needs no test."""
+    confirm: ConfirmRules
+    """What confirming may take. No verdict follows from it, so it is not in the hash."""
     series: SeriesRules
     """Rules for `tailwatch backtest` and the history of a series."""
 
@@ -93,10 +105,21 @@ class Policy(Word):
             raise ValueError(f"says nothing about {', '.join(missing)}")
         return changes
 
+    @model_validator(mode="after")
+    def _confirming_can_decide(self) -> "Policy":
+        least = trials_needed(self.alpha)
+        if self.confirm.launches < least:
+            raise ValueError(
+                f"confirm: {self.confirm.launches} launches of each build cannot reach alpha "
+                f"{self.alpha:g}; write at least {least}"
+            )
+        return self
+
     @property
     def key(self) -> str:
-        """Hash of the content: comments and order do not change it."""
-        return digest(self.model_dump(mode="json") | {"exact": sorted(self.exact)})
+        """Hash of the rules: comments, order and what confirming may take do not change it."""
+        rules = self.model_dump(mode="json", exclude={"confirm"})
+        return digest(rules | {"exact": sorted(self.exact)})
 
 
 def read_policy(path: Path = DEFAULT_POLICY) -> Policy:

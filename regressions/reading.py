@@ -9,9 +9,11 @@ from regressions.evidence import CONTENDER, Evidence, compare_night
 from regressions.judge import judge
 from regressions.policy import Policy
 from regressions.segments import carried
+from regressions.tonight import Confirmed
 from schema.episodes import Episode
 from schema.judgements import Judgement
 from schema.nights import Night, NightKind
+from schema.store.confirmations import confirmations
 from schema.store.episodes import accepted_levels, last_moved
 from schema.store.trials import trial, trials_of_night
 from schema.store.values import (
@@ -88,23 +90,37 @@ def read_since(
     return found, causes(evidence, found, policy)
 
 
-def read_confirmations(session: Session, plan: Night, policy: Policy) -> list[Judgement]:
+def read_confirmed(session: Session, plan: Night, policy: Policy) -> Confirmed:
     """What the trials show that were made in the night to confirm suspicions."""
+    planned = {one.episode: one for one in confirmations(session, plan.name)}
     tonight = values_of_night(session, plan.name)
     baseline, contender = (
         _of(tonight, arm) for arm in (Arm.CONFIRM_BASELINE, Arm.CONFIRM_CONTENDER)
     )
     measured = {one.cell for one in (*baseline, *contender)}
     cells = tuple(cell for cell in plan.cells if cell.key in measured)
-    evidence = Evidence(
-        night=plan.model_copy(update={"cells": cells}),
-        baseline=baseline,
-        contender=contender,
-        trials=(),
-        not_estimable=(),
-        hosts=_hosts(session, [*baseline, *contender]),
+    if not cells:
+        return Confirmed(planned=planned)
+    keys = [cell.key for cell in cells]
+    before = values_before(session, keys, plan.name, policy.baseline_nights)
+    known = carried(before, accepted_levels(session, keys))
+    in_turns, levels = (
+        Evidence(
+            night=plan.model_copy(update={"cells": cells}),
+            baseline=first,
+            contender=second,
+            trials=(),
+            not_estimable=(),
+            hosts=_hosts(session, [*first, *second]),
+        )
+        for first, second in ((baseline, contender), (known, baseline))
     )
-    return judge(compare_night(evidence, policy), policy)
+    return Confirmed(
+        planned=planned,
+        in_turns=judge(compare_night(in_turns, policy), policy),
+        levels=judge(compare_night(levels, policy), policy),
+        evidence=levels,
+    )
 
 
 def _bad_since(episodes: Sequence[Episode]) -> dict[str, str]:

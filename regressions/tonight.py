@@ -1,16 +1,32 @@
 """What a night showed, as far as episodes care. Pure."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from regressions.causes import Moved
+from regressions.evidence import Evidence
 from regressions.sentences import counted, percent
+from schema.confirmations import Confirmation
 from schema.episodes import Cause, Episode, Member
 from schema.judgements import Judgement, Verdict
 from schema.nights import Night, NightKind
 
 Place = tuple[str, str]
 """Key of a cell, and a metric."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confirmed:
+    """What came of a night's confirmations."""
+
+    planned: Mapping[str, Confirmation] = field(default_factory=dict)
+    """By the key of the episode."""
+    in_turns: Sequence[Judgement] = ()
+    """Of tonight's build against the last good one, measured in turns."""
+    levels: Sequence[Judgement] = ()
+    """Of that last good build tonight against the nights before: has the host changed?"""
+    evidence: Evidence | None = None
+    """Of `levels`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +42,7 @@ class Tonight:
     """Against the bad level, for cells of open episodes."""
     further: Sequence[Moved] = ()
     """Causes of what moved among `since`."""
-    confirmations: Sequence[Judgement] = ()
-    """Of last good and tonight's build measured in turns, where that was done."""
+    confirmed: Confirmed = Confirmed()
 
     @property
     def night(self) -> str:

@@ -83,3 +83,26 @@ class EpisodeTransitionRow(Base):
     owner: Mapped[str | None]
     due: Mapped[date | None]
     link: Mapped[str | None]
+
+
+class ConfirmationRow(Base):
+    """What a night planned to confirm one episode. Judging makes episodes anew: no foreign key."""
+
+    __tablename__ = "confirmations"
+    __table_args__ = (
+        CheckConstraint("launches >= 0 AND gpu_minutes >= 0", name="counts"),
+        CheckConstraint(
+            "launches = 0 OR num_nulls(cell, baseline, contender) = 0", name="launched"
+        ),
+        CheckConstraint("reason <> ''", name="reason"),
+    )
+
+    night: Mapped[str] = mapped_column(ForeignKey("nights.name"), primary_key=True)
+    episode: Mapped[Key]
+    position: Mapped[int]
+    cell: Mapped[str | None] = mapped_column(ForeignKey("cells.key"), index=True)
+    baseline: Mapped[str | None]
+    contender: Mapped[str | None]
+    launches: Mapped[int]
+    gpu_minutes: Mapped[float]
+    reason: Mapped[str]

@@ -62,6 +62,8 @@ class Comparison(Word):
 
     @property
     def key(self) -> str:
+        """Without the arms: a night keeps comparisons of one pair of arms only, that of its kind.
+        What confirms a suspicion is judged with the episode and kept in its history."""
         sides = [self.baseline.builds, self.contender.builds]
         return digest([self.night, self.cell, self.metric, sides])
 

@@ -23,7 +23,7 @@ from schema.tables import (
     NightRow,
     TrialRow,
 )
-from schema.trials import Launch, Telemetry, Trial
+from schema.trials import Arm, Launch, Telemetry, Trial, TrialState
 
 TAKE_TURNS = text("SELECT pg_advisory_xact_lock(hashtext('tailwatch.record'))")
 
@@ -68,6 +68,32 @@ def _record(session: Session, launch: Launch) -> int:
 def launch_keys(session: Session, night: str) -> set[str]:
     """Keys of the launches of a night that are recorded already."""
     return set(session.scalars(select(LaunchRow.key).where(LaunchRow.night == night)))
+
+
+def launch_seconds(session: Session, night: str) -> dict[str, float]:
+    """What a launch of one cell alone would take, s, by cell: from the night's own launches, the
+    longest one whose trial was valid.
+
+    A launch that serves other cells too is counted without their measured windows and without its
+    wait for the device; their warm-up stays in, so that it is rather too long than too short.
+    """
+    columns = (LaunchRow.key, LaunchRow.started_at, LaunchRow.ended_at, LaunchRow.phases_s)
+    statement = (
+        select(*columns, TrialRow.cell, TrialRow.state, TrialRow.duration_s)
+        .join(TrialRow, TrialRow.launch == LaunchRow.key)
+        .where(LaunchRow.night == night, LaunchRow.arm.in_((Arm.NIGHTLY, Arm.CONTROL)))
+    )
+    rows = list(session.execute(statement))
+    measured: dict[str, float] = {}
+    for row in rows:
+        measured[row.key] = measured.get(row.key, 0.0) + (row.duration_s or 0.0)
+    seconds: dict[str, float] = {}
+    for row in rows:
+        if row.state is TrialState.VALID:
+            whole = (row.ended_at - row.started_at).total_seconds() - row.phases_s.get("wait", 0.0)
+            alone = whole - measured[row.key] + (row.duration_s or 0.0)
+            seconds[row.cell] = max(alone, seconds.get(row.cell, 0.0))
+    return seconds
 
 
 def telemetry(session: Session, launch_key: str) -> list[Telemetry]:

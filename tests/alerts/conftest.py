@@ -212,6 +212,13 @@ TAKEN = took(
 )  # fmt: skip
 
 
+NOT_CONFIRMED = took(
+    TONIGHT, State.SUSPECTED, State.SUSPECTED,
+    reason="not confirmed: budget of 120 GPU-minutes spent, 104 of them on what is more severe; "
+    "5 v 5 launches take about 30",
+)  # fmt: skip
+
+
 def too_many() -> Findings:
     """60 cells with a slower itl, each judged alone: 5 v 5 trials cannot carry 60 cells at once."""
     night = make_night(cells=60)
@@ -238,6 +245,7 @@ SITUATIONS: dict[str, Callable[[], Findings]] = {
     "episode-confirmed": lambda: with_episode(
         OPENED, took(TONIGHT, State.SUSPECTED, State.CONFIRMED)
     ),
+    "episode-not-confirmed": lambda: with_episode(OPENED, NOT_CONFIRMED),
     "episode-still-open": lambda: with_episode(OPENED, CONFIRMED, TAKEN),
     "episode-fixed": lambda: with_episode(
         OPENED,

@@ -11,25 +11,34 @@ if TYPE_CHECKING:
     from airflow.sdk import DAG
 
 
-def _of(gpu: str) -> dict[str, set[str]]:
-    """Upstream tasks of what one kind of device does."""
-    return {
-        f"{gpu}.builds": {"plan"},
-        f"{gpu}.orders": {"plan"},
-        f"{gpu}.provision": {f"{gpu}.builds"},
-        f"{gpu}.launches.trial": {f"{gpu}.provision", f"{gpu}.orders"},
-        f"{gpu}.launches.record": {f"{gpu}.launches.trial", f"{gpu}.orders"},
-    }
+GPUS = ("cpu", "h100", "h200")
 
 
-GRAPH = {
+def _measuring(within: str = "") -> dict[str, set[str]]:
+    """Upstream tasks of a plan's launches on every kind of device, and of the judgement of them."""
+    tasks = {f"{within}judge": {"plan", f"{within}plan"}}
+    for gpu in GPUS:
+        own = f"{within}{gpu}"
+        tasks |= {
+            f"{own}.builds": {f"{within}plan"},
+            f"{own}.orders": {f"{within}plan"},
+            f"{own}.provision": {f"{own}.builds"},
+            f"{own}.launches.trial": {f"{own}.provision", f"{own}.orders"},
+            f"{own}.launches.record": {f"{own}.launches.trial", f"{own}.orders"},
+        }
+        tasks[f"{within}judge"].add(f"{own}.launches.record")
+    return tasks
+
+
+GATE = {"gate": {"plan", "announce"}}
+RELEASE = {"plan": set(), **_measuring(), "announce": {"plan", "judge"}, **GATE}
+NIGHTLY = {
     "plan": set(),
-    **_of("cpu"),
-    **_of("h100"),
-    **_of("h200"),
-    "judge": {"plan", *(f"{gpu}.launches.record" for gpu in ("cpu", "h100", "h200"))},
-    "announce": {"plan", "judge"},
-    "gate": {"plan", "announce"},
+    **_measuring(),
+    "confirm.plan": {"plan", "judge"},
+    **_measuring("confirm."),
+    "announce": {"plan", "confirm.judge"},
+    **GATE,
 }
 
 
@@ -38,12 +47,17 @@ def test_every_dag_file_can_be_imported(dag_bag: "DagBag") -> None:
     assert set(dag_bag.dags) == {"nightly", "release", "housekeeping"}
 
 
-@pytest.mark.parametrize("name", ["nightly", "release"])
-def test_a_pass_plans_measures_records_judges_announces_and_gates(
-    dag_bag: "DagBag", name: str
+@pytest.mark.parametrize(("name", "graph"), [("nightly", NIGHTLY), ("release", RELEASE)])
+def test_a_pass_plans_measures_records_judges_and_a_nightly_confirms(
+    dag_bag: "DagBag", name: str, graph: dict[str, set[str]]
 ) -> None:
     dag = dag_bag.dags[name]
-    assert {task.task_id: set(task.upstream_task_ids) for task in dag.tasks} == GRAPH
+    assert {task.task_id: set(task.upstream_task_ids) for task in dag.tasks} == graph
+
+
+def test_what_is_confirmed_waits_for_a_device_like_any_launch(nightly_dag: "DAG") -> None:
+    tasks = nightly_dag.task_dict
+    assert {tasks[f"confirm.{gpu}.launches.trial"].pool for gpu in GPUS} == set(GPUS)
 
 
 def test_only_the_gate_decides_how_a_run_ended(release_dag: "DAG") -> None:

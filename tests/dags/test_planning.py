@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dags.planning import plan_nightly, plan_release
+from dags.planning import plan_confirmation, plan_nightly, plan_release
 from schema.cells import Family
+from schema.confirmations import Confirmation
 from schema.matrix import load_matrix
 from schema.nights import Night, PlannedLaunch
 from schema.trials import Arm, BuildSpec
@@ -118,3 +119,44 @@ def test_a_pinned_build_takes_turns_with_tonights(family: Family) -> None:
 
 def test_a_pinned_build_of_an_engine_that_does_not_run_tonight_stays_out() -> None:
     assert _pinned("sglang==0.5.0")[1] == plan_nightly(DEMO, [NEW], name="2026-11-22")[1]
+
+
+NIGHTLY, _ = plan_nightly(DEMO, [NEW], name="2026-11-22")
+
+
+def _confirmation(cell: int, launches: int, episode: str = "e") -> Confirmation:
+    return Confirmation(
+        night=NIGHTLY.name, episode=episode, cell=DEMO.cells[cell].key,
+        builds=(str(OLD), str(NEW)), launches=launches, reason="5 v 5 launches",
+    )  # fmt: skip
+
+
+@given(st.lists(st.integers(0, 12), min_size=len(DEMO.cells), max_size=len(DEMO.cells)))
+def test_confirmations_are_interleaved_abba_with_as_many_launches_of_each_build(
+    launches: list[int],
+) -> None:
+    asked = [_confirmation(cell, count) for cell, count in enumerate(launches)]
+    planned = plan_confirmation(NIGHTLY, asked)
+    for cell, count in zip(DEMO.cells, launches, strict=True):
+        own = [one for one in planned if one.cells == (cell,)]
+        abba = [Arm.CONFIRM_BASELINE, Arm.CONFIRM_CONTENDER] * 2
+        abba[2:] = abba[1::-1]
+        assert [one.arm for one in own] == (abba * count)[: 2 * count]
+        assert [one.replicate for one in own] == [at for at in range(count) for _ in range(2)]
+        assert {(one.arm, one.build) for one in own} <= set(zip(abba, (OLD, NEW), strict=False))
+    assert len({one.key for one in planned}) == len(planned) == 2 * sum(launches)
+
+
+def test_confirmations_come_one_after_the_other_in_their_order() -> None:
+    planned = plan_confirmation(NIGHTLY, [_confirmation(2, 2), _confirmation(0, 1)])
+    assert [DEMO.cells.index(one.cells[0]) for one in planned] == [2, 2, 2, 2, 0, 0]
+
+
+def test_a_cell_that_two_episodes_share_is_launched_once() -> None:
+    both = [_confirmation(1, 3), _confirmation(1, 3, episode="f")]
+    assert plan_confirmation(NIGHTLY, both) == plan_confirmation(NIGHTLY, both[:1])
+
+
+def test_what_is_not_confirmed_launches_nothing() -> None:
+    why = Confirmation(night=NIGHTLY.name, episode="e", reason="not confirmed: budget spent")
+    assert plan_confirmation(NIGHTLY, [why]) == ()

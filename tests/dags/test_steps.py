@@ -1,5 +1,6 @@
 """What each task does: record first, repeat nothing, lose nothing."""
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,23 +8,27 @@ from typing import Any
 import pytest
 
 from dags import steps
-from dags.orders import order, planned_launch
+from dags.orders import StaleMatrix, order, planned_launch
+from dags.planning import plan_nightly
 from dags.steps import NightIncomplete
-from regressions.policy import DEFAULT_POLICY, SHADOW_POLICY, read_policy
+from regressions.policy import DEFAULT_POLICY, SHADOW_POLICY, ConfirmRules, read_policy
 from runners import spool
 from runners.errors import BuildUnavailable, EngineDied
 from schema.documents import BadDocument
+from schema.episodes import Attribution, Episode, EpisodeState
 from schema.matrix import load_matrix
 from schema.nights import NightKind
-from schema.session import DatabaseUnreachable, reading
+from schema.session import DatabaseUnreachable, reading, writing
+from schema.store.episodes import episodes
 from schema.store.judgements import judgements
 from schema.store.launches import launch_keys, record
-from schema.store.nights import NightDiffers, night
+from schema.store.nights import NightDiffers, night, record_night
 from schema.store.silent import two_verdicts
 from schema.store.values import values_of_night
-from schema.trials import Launch, TrialState
+from schema.trials import Arm, BuildSpec, Launch, TrialState
 
 TODAY = "2026-11-22"
+SMALL = "vllm/tiny-llama/bf16/cpu/tp1/enforce-eager"
 NIGHT = f"{TODAY}-release-vllm-0.32.0-vs-0.31.0"
 
 Params = Callable[..., dict[str, Any]]
@@ -327,3 +332,137 @@ def test_without_slack_the_digest_is_in_the_log(
         steps.announce(NIGHT)
     assert NIGHT in caplog.text
     assert "SLACK_BOT_TOKEN is not set" in caplog.text
+
+
+BEFORE, NEW = "2026-11-21", "vllm==0.33.0"
+MAKES = (f"{SMALL}/closed-4", f"{SMALL}/open-8")
+Night = Callable[..., None]
+
+
+@pytest.fixture
+def nightly(host: Path, document: Document) -> Night:
+    """A nightly of one family whose build has this inter-token latency, recorded and judged."""
+
+    def make(name: str, build: str, itl_s: float, launches: int = 5) -> None:
+        matrix = load_matrix("demo")
+        plan, planned = plan_nightly(
+            matrix,
+            [BuildSpec.parse(build)],
+            name=name,
+            cells=matrix.select(MAKES),
+            launches=launches,
+        )
+        with writing() as session:
+            record_night(session, plan)
+        for one in planned:
+            _keep(host, document, order(one, matrix), itl_s)
+        steps.record_spool(name)
+        steps.judge(name)
+
+    return make
+
+
+def _keep(host: Path, document: Document, ordered: dict[str, Any], itl_s: float) -> None:
+    """One launch of the order; its trials scatter by a percent."""
+    at = planned_launch(ordered).replicate
+    made = document(ordered, measurements={"itl_p50": itl_s * (1 + 0.002 * at)})
+    spool.keep(made, host)
+
+
+def _confirm(host: Path, document: Document, orders: list[dict[str, Any]], **itl_s: float) -> None:
+    for ordered in orders:
+        arm = ordered["arm"].removeprefix("confirm-")
+        _keep(host, document, ordered, itl_s[arm])
+    steps.record_spool(TODAY)
+
+
+def _episodes() -> list[Episode]:
+    with reading() as session:
+        return episodes(session)
+
+
+def test_nothing_suspected_orders_nothing(host: Path, nightly: Night) -> None:
+    nightly(BEFORE, "vllm==0.32.0", 0.010)
+    nightly(TODAY, NEW, 0.010)
+    assert steps.plan_confirmations(TODAY) is None
+    assert steps.judge_again(TODAY) is False
+
+
+def test_a_suspicion_is_ordered_in_turns_and_ends_confirmed_and_told(
+    host: Path, nightly: Night, document: Document, caplog: pytest.LogCaptureFixture
+) -> None:
+    nightly(BEFORE, "vllm==0.32.0", 0.010)
+    nightly(TODAY, NEW, 0.012)
+    assert [one.state for one in _episodes()] == [EpisodeState.SUSPECTED]
+    planned = steps.plan_confirmations(TODAY)
+    assert planned is not None
+    assert [one["build"] for one in planned["cpu"]["builds"]] == ["vllm==0.32.0", NEW]
+    arms = [one["arm"].removeprefix("confirm-") for one in planned["cpu"]["orders"]]
+    assert arms[:4] == ["baseline", "contender", "contender", "baseline"]
+    assert len(arms) == 10
+    _confirm(host, document, planned["cpu"]["orders"], baseline=0.010, contender=0.012)
+    assert steps.judge_again(TODAY)
+    [found] = _episodes()
+    assert (found.state, found.cause.attribution) == (EpisodeState.CONFIRMED, Attribution.BUILD)
+    steps.require_complete(TODAY)
+    with caplog.at_level("INFO", logger="dags.steps"):
+        steps.announce(TODAY)
+    assert "confirmed, build: itl_p50 +20.0 % in 2 cells" in caplog.text
+    assert "measured again in turns" in caplog.text
+
+
+def test_a_confirmation_begun_again_orders_what_is_missing_and_no_more(
+    host: Path, nightly: Night, document: Document
+) -> None:
+    """Whatever has been judged meanwhile: the plan that was made holds."""
+    nightly(BEFORE, "vllm==0.32.0", 0.010)
+    nightly(TODAY, NEW, 0.012)
+    first = steps.plan_confirmations(TODAY)
+    assert first is not None
+    orders = first["cpu"]["orders"]
+    _confirm(host, document, orders[:7], baseline=0.010, contender=0.012)
+    steps.judge(TODAY)
+    again = steps.plan_confirmations(TODAY)
+    assert again is not None
+    assert again["cpu"]["orders"] == orders[7:]
+    with pytest.raises(NightIncomplete, match="12 of 15 launches are stored"):
+        steps.require_complete(TODAY)
+    _confirm(host, document, orders[7:], baseline=0.010, contender=0.012)
+    steps.judge(TODAY)
+    assert steps.plan_confirmations(TODAY) == {**again, "cpu": {"builds": [], "orders": []}}
+    with reading() as session:
+        values = values_of_night(session, TODAY)
+    counts = Counter(one.arm for one in values if one.arm.startswith("confirm"))
+    assert counts == {Arm.CONFIRM_BASELINE: 5, Arm.CONFIRM_CONTENDER: 5}
+
+
+def test_what_the_budget_left_out_is_told_with_the_night(
+    host: Path,
+    nightly: Night,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    small = ConfirmRules(gpu_minutes=0.01, launches=5)
+    policy = read_policy().model_copy(update={"confirm": small})
+    monkeypatch.setattr(steps, "read_policy", lambda: policy)
+    nightly(BEFORE, "vllm==0.32.0", 0.010)
+    nightly(TODAY, NEW, 0.012)
+    planned = steps.plan_confirmations(TODAY)
+    assert planned is not None
+    assert planned["cpu"]["orders"] == []
+    steps.judge(TODAY)
+    steps.require_complete(TODAY)
+    with caplog.at_level("INFO", logger="dags.steps"):
+        steps.announce(TODAY)
+    assert "not confirmed: budget of 0.01 GPU-minutes is too small" in caplog.text
+
+
+def test_a_matrix_that_has_changed_since_confirms_nothing(
+    host: Path, nightly: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nightly(BEFORE, "vllm==0.32.0", 0.010)
+    nightly(TODAY, NEW, 0.012)
+    changed = load_matrix("demo").model_copy(update={"launches": 50})
+    monkeypatch.setattr(steps, "load_matrix", lambda _: changed)
+    with pytest.raises(StaleMatrix, match="nothing can be confirmed in it any more"):
+        steps.plan_confirmations(TODAY)

@@ -13,6 +13,12 @@ SAME, DRIVER, CLIENT, HOST, SEVERAL = Fingerprint
 SAID: list[tuple[dict[str, object], Attribution, str]] = [
     ({"interleaved": True}, Attribution.BUILD, "in turns on the same hosts"),
     ({"interleaved": True, "fingerprint": DRIVER}, Attribution.UNKNOWN, "hosts that differ"),
+    ({"last_good": MOVED, "other_workloads": STEADY}, Attribution.WORKLOAD, "the last good build"),
+    ({"last_good": MOVED, "fingerprint": DRIVER}, Attribution.DRIVER, "the last good build"),
+    ({"last_good": MOVED, "fingerprint": CLIENT}, Attribution.CLIENT, "the last good build"),
+    ({"last_good": MOVED, "fingerprint": HOST}, Attribution.HOST, "the last good build"),
+    ({"last_good": MOVED, "fingerprint": SEVERAL}, Attribution.HOST, "the last good build"),
+    ({"last_good": MOVED, "control": STEADY}, Attribution.HOST, "measured again tonight, moved"),
     ({"control": MOVED, "other_workloads": STEADY}, Attribution.WORKLOAD, "no other workload"),
     ({"control": MOVED, "fingerprint": DRIVER}, Attribution.DRIVER, "fingerprint changed"),
     ({"control": MOVED, "fingerprint": CLIENT}, Attribution.CLIENT, "fingerprint changed"),
@@ -37,7 +43,7 @@ SAID: list[tuple[dict[str, object], Attribution, str]] = [
     ({"fingerprint": DRIVER}, Attribution.UNKNOWN, "both changed: a control arm would decide"),
     ({"build_changed": False}, Attribution.UNKNOWN, "a control arm would decide"),
 ]
-WITNESSES = ("control", "other_engine", "other_workloads")
+WITNESSES = ("last_good", "control", "other_engine", "other_workloads")
 
 
 def told(said: dict[str, object]) -> Witnessed:
@@ -60,7 +66,7 @@ def test_every_row_decides_something_here() -> None:
 
 def test_there_is_an_answer_for_all_that_can_be_said() -> None:
     for build, interleaved, changed in product((True, False), (True, False), Fingerprint):
-        for words in product(Witness, repeat=3):
+        for words in product(Witness, repeat=len(WITNESSES)):
             said = told(dict(zip(WITNESSES, words, strict=True)))
             facts = {"build_changed": build, "interleaved": interleaved, "fingerprint": changed}
             attribution, _ = attribute(Witnessed(**{**vars(said), **facts}))
@@ -68,7 +74,7 @@ def test_there_is_an_answer_for_all_that_can_be_said() -> None:
 
 
 def test_a_build_that_did_not_change_is_never_blamed() -> None:
-    for changed, words in product(Fingerprint, product(Witness, repeat=3)):
+    for changed, words in product(Fingerprint, product(Witness, repeat=len(WITNESSES))):
         facts = dict(zip(WITNESSES, words, strict=True))
         said = Witnessed(build_changed=False, fingerprint=changed, **facts)
         assert attribute(said)[0] is not Attribution.BUILD

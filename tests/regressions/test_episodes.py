@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from regressions.night import judge_night
+from regressions.night import judge_night, plan_confirmations
 from regressions.people import say
-from regressions.policy import Policy
+from regressions.policy import ConfirmRules, Policy
 from schema.cells import Cell, Engine
 from schema.columns import Base
+from schema.confirmations import Confirmation
 from schema.episodes import Attribution, Episode, EpisodeState
 from schema.judgements import Verdict
 from schema.nights import Night, NightKind
@@ -71,8 +72,9 @@ class History:
     def record(self, day: int, truth: Truth) -> str:
         """A nightly of November; its name."""
         name = f"2026-11-{day:02d}"
-        record_night(self.session, self.make_night(name, cells=self.cells()))
         engines = (Engine.VLLM, Engine.SGLANG)[: 1 + truth.sglang]
+        builds = tuple(f"{engine}=={truth.build}" for engine in Engine)
+        record_night(self.session, self.make_night(name, cells=self.cells(), contenders=builds))
         arms = (Arm.NIGHTLY, Arm.CONTROL)[: 1 + truth.control]
         self._keep(
             self._launch(name, arm, engine, replicate, day, truth)
@@ -111,15 +113,23 @@ class History:
         )
         self._both(name, sides)
 
-    def confirm(self, name: str, factor: float) -> None:
+    def confirm(
+        self, name: str, factor: float, host: float = 1.0, driver: str = "570.86", launches: int = 5
+    ) -> None:
         """Trials of last good and tonight's build in turns; the night is judged again."""
-        slow = Truth(contender={"all": factor})
-        self._both(name, ((Arm.CONFIRM_BASELINE, GOOD), (Arm.CONFIRM_CONTENDER, slow)))
+        good = Truth(host=host, driver=driver)
+        slow = replace(good, build="0.33.0", contender={"all": factor})
+        sides = ((Arm.CONFIRM_BASELINE, good), (Arm.CONFIRM_CONTENDER, slow))
+        self._both(name, sides, launches)
 
-    def _both(self, name: str, sides: Sequence[tuple[Arm, Truth]]) -> None:
+    def plan(self, name: str) -> tuple[Confirmation, ...]:
+        """What would be launched to confirm the suspicions of a judged night."""
+        return plan_confirmations(self.session, name, self.policy)
+
+    def _both(self, name: str, sides: Sequence[tuple[Arm, Truth]], launches: int = 5) -> None:
         self._keep(
             self._launch(name, arm, Engine.VLLM, replicate, replicate, truth)
-            for replicate in range(5)
+            for replicate in range(launches)
             for arm, truth in sides
         )
         self.judge(name)
@@ -346,6 +356,109 @@ def test_what_does_not_reproduce_is_closed_and_says_so(history: History) -> None
     [found] = history.episodes()
     assert states(found) == [S.SUSPECTED, S.NOT_REPRODUCED]
     assert "did not show it" in found.history[-1].reason
+
+
+ALONE = {"control": False, "sglang": False}
+"""Nobody but the contender saw the night."""
+LONELY = [Truth(control=False, sglang=False)] * 4
+
+
+def test_builds_that_differ_in_turns_name_the_build(history: History) -> None:
+    [found] = history.run([*LONELY, slower(**ALONE)])
+    assert found.cause.attribution is Attribution.UNKNOWN
+    history.confirm("2026-11-05", 1.1)
+    [found] = history.episodes()
+    assert (found.state, found.cause.words) == (S.CONFIRMED, "vllm 0.32.0 → 0.33.0")
+    assert "both builds ran in turns" in found.cause.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("driver", "blamed"), [("570.86", Attribution.HOST), ("575.57", Attribution.DRIVER)]
+)
+def test_a_last_good_build_that_is_slow_as_well_blames_what_it_ran_on(
+    history: History, driver: str, blamed: Attribution
+) -> None:
+    history.run([*LONELY, Truth(build="0.33.0", host=1.1, driver=driver, **ALONE)])
+    history.confirm("2026-11-05", 1.0, host=1.1, driver=driver)
+    [found] = history.episodes()
+    assert (found.state, found.cause.attribution) == (S.INFRASTRUCTURE, blamed)
+    assert "the builds do not differ, and vllm 0.32.0 has moved as well" in found.history[-1].reason
+
+
+def test_a_host_that_the_control_arm_named_is_confirmed_as_such(history: History) -> None:
+    [found] = history.run([*QUIET, Truth(build="0.33.0", host=1.1)])
+    history.confirm("2026-11-05", 1.0, host=1.1)
+    [after] = history.episodes()
+    assert (after.key, after.cause) == (found.key, found.cause)
+    assert states(after) == [S.SUSPECTED, S.INFRASTRUCTURE]
+
+
+def test_too_few_trials_leave_a_suspicion_and_say_so(history: History) -> None:
+    history.run([*QUIET, slower()])
+    history.confirm("2026-11-05", 1.1, launches=3)
+    [found] = history.episodes()
+    assert states(found) == [S.SUSPECTED, S.SUSPECTED]
+    assert "still undecided: itl_p50 least reachable p is 0.10" in found.history[-1].reason
+
+
+def test_hosts_that_differ_in_turns_decide_nothing(history: History) -> None:
+    history.run([*LONELY, slower(**ALONE)])
+    good, slow = Truth(), replace(slower(), driver="575.57")
+    history._both("2026-11-05", ((Arm.CONFIRM_BASELINE, good), (Arm.CONFIRM_CONTENDER, slow)))
+    [found] = history.episodes()
+    assert states(found) == [S.SUSPECTED, S.SUSPECTED]
+    assert "the two builds ran on hosts that differ" in found.history[-1].reason
+
+
+def test_what_was_not_confirmed_says_why_in_its_history(history: History) -> None:
+    history.policy = history.policy.model_copy(
+        update={"confirm": ConfirmRules(gpu_minutes=0, launches=5)}
+    )
+    history.run([*QUIET, slower()])
+    [planned] = history.plan("2026-11-05")
+    history.judge("2026-11-05")
+    [found] = history.episodes()
+    assert states(found) == [S.SUSPECTED, S.SUSPECTED]
+    assert found.history[-1].reason == planned.reason
+    assert planned.reason.startswith("not confirmed: budget of 0 GPU-minutes is too small")
+
+
+def test_trials_that_were_planned_and_never_made_are_told(history: History) -> None:
+    history.run([*QUIET, slower()])
+    [planned] = history.plan("2026-11-05")
+    assert planned.launches >= 5
+    history.judge("2026-11-05")
+    [found] = history.episodes()
+    assert found.history[-1].reason.startswith("not confirmed: no trial is valid of 5 v 5 launches")
+
+
+def test_a_plan_is_made_once_and_kept_whatever_is_judged_since(history: History) -> None:
+    history.run([*QUIET, slower()])
+    first = history.plan("2026-11-05")
+    history.confirm("2026-11-05", 1.1)
+    assert history.episodes()[0].state is S.CONFIRMED
+    assert history.plan("2026-11-05") == first != ()
+
+
+def test_a_host_under_two_engines_is_confirmed_with_the_builds_of_one(history: History) -> None:
+    history.run([*QUIET, Truth(build="0.33.0", host=1.1)])
+    [planned] = history.plan("2026-11-05")
+    [measured] = [cell for cell in history.cells() if cell.key == planned.cell]
+    engine = measured.family.engine
+    assert planned.builds == (f"{engine}==0.32.0", f"{engine}==0.33.0")
+
+
+def test_a_quiet_night_plans_nothing(history: History) -> None:
+    history.run([*QUIET, GOOD])
+    assert history.plan("2026-11-05") == ()
+
+
+def test_trials_made_to_confirm_leave_the_verdicts_of_the_night_alone(history: History) -> None:
+    """A comparison's key does not say its arms: only those of the night's kind are kept."""
+    history.run([*QUIET, slower()])
+    first = judgements(history.session, "2026-11-05")
+    history.confirm("2026-11-05", 1.3)
+    assert judgements(history.session, "2026-11-05") == first
 
 
 def test_a_release_and_the_nightly_after_it_are_one_episode(history: History) -> None:

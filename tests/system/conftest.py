@@ -15,15 +15,19 @@ from typing import TypeVar
 import httpx
 import pytest
 
-from runners import device
+from alerts.night import read_digest
+from alerts.text import as_text
+from runners import device, keeper
 from runners.prometheus import parse
+from schema.episodes import Episode
 from schema.session import reading
+from schema.store.episodes import episodes
 from schema.store.requests import requests
 from schema.store.trials import TrialSummary, trials_of_night
 from schema.store.values import values_of_night
 from tailwatch import postgres, processes, release, stack
 from tailwatch.airflow import DAGS_FOLDER
-from tailwatch.airflow_client import AirflowClient, DagRun
+from tailwatch.airflow_client import AirflowClient, DagRun, TaskInstance
 from tailwatch.databases import find_database
 from tailwatch.errors import ServiceDied
 from tailwatch.follow import follow
@@ -50,6 +54,7 @@ checks.MERGED_SHARE = {{Gpu.CPU: 1.0}}
 """
 PLACES = tuple(f"cpu-{number}" for number in range(device.CPU_PLACES))
 METRIC = "output_throughput"
+NIGHTLY = "nightly"
 
 
 def _say(_: str) -> None:
@@ -86,7 +91,33 @@ class Site:
         with AirflowClient(self.stack.airflow_url) as client:
             release.begin(client, asked)
 
-    def end(self, night: str, *, poll_s: float = 1.0, repair: bool = False) -> DagRun:
+    def begin_nightly(self, night: str, *builds: str, matrix: str) -> None:
+        """Ask for the nightly pass of a date that has been, over a matrix of the test's own."""
+        body = {
+            "dag_run_id": night,
+            "logical_date": None,
+            "run_after": f"{night}T02:00:00Z",
+            "conf": {"builds": list(builds), "matrix": matrix},
+        }
+        url = self.stack.airflow_url
+        with AirflowClient(url) as client:
+            client.wait_for_dag(NIGHTLY, within_s=release.DAG_KNOWN_WITHIN_S)
+            client.unpause(NIGHTLY)
+        with httpx.Client(base_url=url, trust_env=False, timeout=30.0) as http:
+            token = http.get("/auth/token").json()["access_token"]
+            http.post(
+                f"/api/v2/dags/{NIGHTLY}/dagRuns",
+                json=body,
+                headers={"Authorization": f"Bearer {token}"},
+            ).raise_for_status()
+
+    def tasks(self, dag: str, night: str) -> list[TaskInstance]:
+        with AirflowClient(self.stack.airflow_url) as client:
+            return client.task_instances(dag, night)
+
+    def end(
+        self, night: str, *, dag: str = release.DAG, poll_s: float = 1.0, repair: bool = False
+    ) -> DagRun:
         """Wait until the night's run has ended.
 
         `repair` does what the message says when a service ended: it starts it again.
@@ -101,7 +132,7 @@ class Site:
                 self.up()
 
         with AirflowClient(self.stack.airflow_url) as client:
-            return follow(client, release.DAG, night, _show, alive, poll_s=poll_s)
+            return follow(client, dag, night, _show, alive, poll_s=poll_s)
 
     def take_up(self, night: str) -> None:
         """Repeat what failed, as a person would."""
@@ -117,6 +148,23 @@ class Site:
         with reading(self.database) as session:
             values = values_of_night(session, night)
         return Counter((one.arm.value, one.replicate) for one in values if one.metric == METRIC)
+
+    def arms(self, night: str) -> dict[str, int]:
+        """How many trials of each arm enter samples."""
+        return dict(Counter(arm for arm, _ in self.counted(night).elements()))
+
+    def confirms(self, night: str) -> bool:
+        """Whether a trial that confirms something is stored."""
+        return any(trial.arm.startswith("confirm") for trial in self.trials(night))
+
+    def opened_in(self, night: str) -> list[Episode]:
+        with reading(self.database) as session:
+            return [one for one in episodes(session) if one.opened == night]
+
+    def told(self, night: str) -> str:
+        """The digest."""
+        with reading(self.database) as session:
+            return as_text(read_digest(session, night))
 
     def requests(self, night: str) -> set[int]:
         """Numbers of requests that the night's valid trials have in the database."""
@@ -164,6 +212,21 @@ class Fakes:
                 return pid
         return None
 
+    def serving(self) -> int | None:
+        """An engine that is healthy."""
+        seen = self._pages("/health")
+        return next((pid for pid, answer in seen.items() if answer.is_success), None)
+
+    def task_of(self, launched: list[Process]) -> int:
+        """The process that runs the task: it started the keeper."""
+        commands = {one.pid: Path(f"/proc/{one.pid}/cmdline").read_text() for one in launched}
+        (kept,) = [pid for pid, command in commands.items() if keeper.__file__ in command]
+        return self.parent_of(kept)
+
+    @staticmethod
+    def parent_of(pid: int) -> int:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
     def launch_of(self, engine: int) -> list[Process]:
         """The engine and its keeper: whoever carries the mark of the same place."""
         variables = Path(f"/proc/{engine}/environ").read_text().split("\0")
@@ -203,16 +266,45 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
 
 
 @pytest.fixture(scope="module")
-def fakes(home: Home) -> Iterator[Fakes]:
-    """Fake engines, and the release DAG with the limits lifted that judge a machine's peace."""
-    dags = home.directory / "dags"
-    dags.mkdir()
-    wiring = (REPOSITORY / "dags" / "release.py").read_text()
-    (dags / "release.py").write_text(wiring + LIFTED)
+def nightly_of(home: Home) -> Iterator[Callable[..., None]]:
+    """Writes the nightly DAG, which nothing starts by itself, over the matrices in `home`, with the
+    limits lifted that judge a machine's peace."""
+    folders = [home.directory / name for name in ("dags", "matrices")]
+    for folder in folders:
+        folder.mkdir()
+    places = f"""import pathlib, schema.matrix
+schema.matrix.MATRICES = pathlib.Path({str(folders[1])!r})
+"""
+
+    def write(more: str = "") -> None:
+        wiring = (REPOSITORY / "dags" / "nightly.py").read_text()
+        unscheduled = wiring.replace('schedule="0 2 * * *"', "schedule=None")
+        assert unscheduled != wiring
+        (folders[0] / "nightly.py").write_text(places + unscheduled + LIFTED + more)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(DAGS_FOLDER, str(dags))
+        patch.setenv(DAGS_FOLDER, str(folders[0]))
+        yield write
+
+
+@pytest.fixture(scope="module")
+def fakes(home: Home, nightly_of: Callable[..., None]) -> Iterator[Fakes]:
+    """Fake engines, and both DAGs with the limits lifted that judge a machine's peace."""
+    wiring = (REPOSITORY / "dags" / "release.py").read_text()
+    (home.directory / "dags" / "release.py").write_text(wiring + LIFTED)
+    nightly_of()
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(device, "MARK", MARK)
         yield Fakes(home)
+
+
+@pytest.fixture(scope="module")
+def installed(home: Home) -> None:
+    """Installed engines outlive the tests: another one costs minutes and gigabytes."""
+    given = os.environ.get("TAILWATCH_TEST_ENGINES")
+    kept = Path(given) if given else REPOSITORY / ".tailwatch" / "engines"
+    kept.mkdir(parents=True, exist_ok=True)
+    (home.directory / "engines").symlink_to(kept.resolve())
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,6 @@
 """A release, really: vLLM on this machine's cores, through Airflow, into Postgres, onto a page."""
 
-import os
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +12,7 @@ from schema.judgements import Judgement, Verdict
 from schema.session import reading
 from schema.store.judgements import judgements
 from schema.trials import TrialState
-from tailwatch.home import REPOSITORY, Home
+from tailwatch.home import REPOSITORY
 
 if TYPE_CHECKING:
     from tests.system.conftest import Site
@@ -31,12 +29,8 @@ EXACT = {"kv_cache_capacity", "weight_memory", "graph_memory"}
 
 
 @pytest.fixture(scope="module")
-def engines(home: Home) -> None:
-    """Installed engines outlive the tests: another one costs minutes and gigabytes."""
-    given = os.environ.get("TAILWATCH_TEST_ENGINES")
-    kept = Path(given) if given else REPOSITORY / ".tailwatch" / "engines"
-    kept.mkdir(parents=True, exist_ok=True)
-    (home.directory / "engines").symlink_to(kept.resolve())
+def engines(installed: None) -> None:
+    """Real ones."""
 
 
 @pytest.fixture(scope="module")

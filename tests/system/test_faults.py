@@ -10,14 +10,12 @@ import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import httpx
 import psycopg
 import pytest
 
-from runners import keeper
 from schema.trials import Arm, TrialState
 from tailwatch import postgres, processes, release
 from tailwatch.airflow_client import AirflowClient
@@ -62,17 +60,6 @@ def begin(
 
     yield ask
     wait(lambda: not fakes.processes(), "no engine is left", within_s=GONE_WITHIN_S)
-
-
-def _parent(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-
-
-def _task(launched: list[Process]) -> int:
-    """The process that runs the task: it started the keeper."""
-    commands = {one.pid: Path(f"/proc/{one.pid}/cmdline").read_text() for one in launched}
-    (kept,) = [pid for pid, command in commands.items() if keeper.__file__ in command]
-    return _parent(kept)
 
 
 def _require_gone(launched: list[Process]) -> None:
@@ -133,9 +120,9 @@ def test_a_task_killed_while_measuring_leaves_no_engine_and_is_repeated(
     night = begin()
     engine = wait(fakes.measured, "an engine is measured", within_s=120)
     launched = fakes.launch_of(engine)
-    task = _task(launched)
+    task = fakes.task_of(launched)
     if whole_worker:
-        os.kill(_parent(task), signal.SIGKILL)
+        os.kill(fakes.parent_of(task), signal.SIGKILL)
     os.kill(task, signal.SIGKILL)
     _require_gone(launched)
 
