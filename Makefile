@@ -1,7 +1,7 @@
 # Everything runs from .venv, made from requirements/dev.txt on first use.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-fast check format bench-detector measurements environment chromium
+.PHONY: help demo up down test test-fast test-long check format bench-detector measurements environment chromium
 
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -21,7 +21,10 @@ down: environment  ## end what demo or up started; all data stays
 	tailwatch down
 
 test: check test-fast chromium  ## everything that CI runs: check, fast tests, slow tests
-	pytest -m "engine or airflow or browser"
+	pytest -m "(engine or airflow or browser) and not long"
+
+test-long: check  ## what takes the better part of an hour: planted nights on the real CPU engine
+	pytest -m long
 
 test-fast: environment  ## tests that need no engine, no Airflow and no browser; under a minute
 	pytest -n 3 --dist worksteal -m "not engine and not airflow and not browser"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.system.conftest import Site
 
-pytestmark = [pytest.mark.airflow, pytest.mark.engine, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.long, pytest.mark.airflow, pytest.mark.engine, pytest.mark.timeout(3600)]
 
 QUIET_NIGHT, SLOW_BUILD_NIGHT = "2026-11-18", "2026-11-19"
 BEFORE_HOST_NIGHT, SLOW_HOST_NIGHT = "2026-11-20", "2026-11-21"
