@@ -1,8 +1,9 @@
-/* runners.load.reads.Reads, compiled: see there what each method promises.
+/* runners.load.reads.Reads and runners.load.whole, compiled: see there what each promises.
  *
  * One call of poll() waits, reads everything that came and keeps it in plain memory; objects of
  * Python are made only for what needs a look, and at the end by take().
  */
+#define _GNU_SOURCE /* memmem */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
@@ -21,6 +22,8 @@
 #define CLOSED (-1)
 #define LAST "\r\n\r\n"
 #define LAST_BYTES 4
+#define COUNT "\"completion_tokens\":"
+#define COUNT_BYTES (sizeof COUNT - 1)
 
 typedef struct {
     size_t end;      /* bytes said after this read */
@@ -168,25 +171,20 @@ static int tell(PyObject *told, int number, unsigned happened, int failed)
     return broken ? -1 : 0;
 }
 
-static PyObject *poll_all(PyObject *object, PyObject *arguments)
+/* Wait and read once; what needs a look goes to `told`. -1 with an exception set. */
+static int look_once(Reads *self, int file, double wait_s, PyObject *told)
 {
-    Reads *self = (Reads *)object;
-    PyObject *epoll;
-    double wait_s;
     struct epoll_event happenings[AT_ONCE];
-    if (!PyArg_ParseTuple(arguments, "Od", &epoll, &wait_s))
-        return NULL;
-    int file = PyObject_AsFileDescriptor(epoll), count;
-    if (file < 0)
-        return NULL;
+    int count;
     Py_BEGIN_ALLOW_THREADS
     count = epoll_wait(file, happenings, AT_ONCE, (int)ceil(wait_s * 1e3));
     Py_END_ALLOW_THREADS
     double woke_s = now_s();
-    if (count < 0 && errno != EINTR)
-        return PyErr_SetFromErrno(PyExc_OSError);
-    PyObject *told = PyList_New(0);
-    for (int i = 0; told != NULL && i < count; i++) {
+    if (count < 0 && errno != EINTR) {
+        PyErr_SetFromErrno(PyExc_OSError);
+        return -1;
+    }
+    for (int i = 0; i < count; i++) {
         int number = happenings[i].data.fd, failed = 0, look = 1;
         Record *record = record_of(self, number);
         if (record != NULL && !(happenings[i].events & EPOLLOUT))
@@ -194,14 +192,40 @@ static PyObject *poll_all(PyObject *object, PyObject *arguments)
         if (look < 0)
             PyErr_NoMemory();
         if (look < 0 || (look && tell(told, number, happenings[i].events, failed) < 0))
-            Py_CLEAR(told);
+            return -1;
     }
-    return told;
+    return 0;
 }
 
-static PyObject *is_stamped(PyObject *object, PyObject *nothing)
+static void nap(double nap_s)
 {
-    return PyBool_FromLong(!((Reads *)object)->unstamped);
+    struct timespec span = {(time_t)nap_s, (long)((nap_s - (time_t)nap_s) * 1e9)};
+    Py_BEGIN_ALLOW_THREADS
+    nanosleep(&span, NULL);
+    Py_END_ALLOW_THREADS
+}
+
+static PyObject *poll_all(PyObject *object, PyObject *arguments)
+{
+    Reads *self = (Reads *)object;
+    PyObject *epoll;
+    double wait_s, nap_s;
+    if (!PyArg_ParseTuple(arguments, "Odd", &epoll, &wait_s, &nap_s))
+        return NULL;
+    int file = PyObject_AsFileDescriptor(epoll);
+    PyObject *told = file < 0 ? NULL : PyList_New(0);
+    double until_s = now_s() + wait_s, left_s = wait_s;
+    while (told != NULL) {
+        if (nap_s > 0 && !self->unstamped && left_s > nap_s) {
+            nap(nap_s);
+            left_s -= nap_s;
+        }
+        if (look_once(self, file, left_s > 0 ? left_s : 0, told) < 0)
+            Py_CLEAR(told);
+        else if (PyList_Size(told) > 0 || (left_s = until_s - now_s()) <= 0)
+            break;
+    }
+    return told;
 }
 
 static PyObject *raw(PyObject *object, PyObject *number)
@@ -279,11 +303,108 @@ static void dealloc(PyObject *object)
     Py_DECREF(type);
 }
 
+typedef struct {
+    const char *at, *stop;
+} Text;
+
+/* Digits of base 10 or 16, at most `most`; their number goes to *value. How many there were. */
+static int digits(Text text, int base, int most, long long *value)
+{
+    int count = 0;
+    for (*value = 0; text.at + count < text.stop; count++) {
+        int one = text.at[count], low = one | 32;
+        int digit = one >= '0' && one <= '9' ? one - '0' : low >= 'a' && low <= 'f' ? low - 'a' + 10 : 99;
+        if (digit >= base)
+            break;
+        if (count == most)
+            return 0;
+        *value = *value * base + digit;
+    }
+    return count;
+}
+
+static int begins(Text text, const char *with)
+{
+    size_t bytes = strlen(with);
+    return text.at + bytes <= text.stop && memcmp(text.at, with, bytes) == 0;
+}
+
+/* The last count in a line of JSON; -1 when there is none. */
+static long long counted(Text line)
+{
+    long long total = -1, found;
+    const char *key;
+    while ((key = memmem(line.at, (size_t)(line.stop - line.at), COUNT, COUNT_BYTES)) != NULL) {
+        line.at = key + COUNT_BYTES;
+        Text number = {line.at + begins(line, " "), line.stop};
+        if (digits(number, 10, 18, &found) > 0)
+            total = found;
+    }
+    return total;
+}
+
+/* One event that fills a chunk: its tokens, the byte at which it was complete, the next chunk. */
+static int whole_event(Text text, long long *total, const char **complete, const char **next)
+{
+    long long size;
+    int length = digits(text, 16, 15, &size);
+    Text after = {text.at + length, text.stop};
+    if (length == 0 || !begins(after, "\r\n"))
+        return 0;
+    Text line = {after.at + 2, text.stop};
+    if (size < 8 || size > text.stop - line.at - 2 || !begins(line, "data: "))
+        return 0;
+    const char *end = line.at + size; /* of the content */
+    line.stop = end - 2;
+    if (memcmp(end - 2, "\n\n\r\n", 4) != 0 || memchr(line.at, '\n', (size_t)(size - 2)) != NULL)
+        return 0;
+    *total = counted(line);
+    *complete = end - 1;
+    *next = end + 2;
+    return *total >= 0;
+}
+
+static int append(PyObject *list, long long value)
+{
+    PyObject *one = PyLong_FromLongLong(value);
+    int broken = one == NULL || PyList_Append(list, one) < 0;
+    Py_XDECREF(one);
+    return broken;
+}
+
+static PyObject *whole_events(PyObject *module, PyObject *arguments)
+{
+    const char *raw, *complete, *next;
+    Py_ssize_t bytes, at;
+    long long total;
+    if (!PyArg_ParseTuple(arguments, "y#n", &raw, &bytes, &at))
+        return NULL;
+    if (at < 0 || at > bytes) {
+        PyErr_SetString(PyExc_IndexError, "at lies outside of raw");
+        return NULL;
+    }
+    PyObject *places = PyList_New(0), *totals = PyList_New(0);
+    Text text = {raw + at, raw + bytes};
+    int broken = places == NULL || totals == NULL;
+    while (!broken && whole_event(text, &total, &complete, &next)) {
+        broken = append(places, complete - raw) || append(totals, total);
+        text.at = next;
+    }
+    if (!broken)
+        return Py_BuildValue("(NNn)", places, totals, (Py_ssize_t)(text.at - raw));
+    Py_XDECREF(places);
+    Py_XDECREF(totals);
+    return NULL;
+}
+
+static PyMethodDef functions[] = {
+    {"whole_events", whole_events, METH_VARARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
 static PyMethodDef methods[] = {
     {"begin", begin, METH_O, NULL},
     {"set_chunked", set_chunked, METH_O, NULL},
     {"poll", poll_all, METH_VARARGS, NULL},
-    {"is_stamped", is_stamped, METH_NOARGS, NULL},
     {"raw", raw, METH_O, NULL},
     {"heard_s", heard_s, METH_O, NULL},
     {"take", take, METH_O, NULL},
@@ -300,7 +421,8 @@ static PyType_Spec reads = {
     .flags = Py_TPFLAGS_DEFAULT,
     .slots = slots,
 };
-static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, .m_name = "_reads", .m_size = -1};
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, .m_name = "_reads", .m_size = -1,
+                                    .m_methods = functions};
 
 PyMODINIT_FUNC PyInit__reads(void)
 {

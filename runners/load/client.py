@@ -33,7 +33,7 @@ class Window:
     requests: tuple[Request, ...]
     duration_s: float
     """First request scheduled until last byte read."""
-    lag_s: tuple[tuple[float, ...], ...]
+    lag_s: tuple[Sequence[float], ...]
     """How late each read of each process was: after the kernel's stamp, or without one after the
     loop woke."""
     late_s: tuple[float, ...]

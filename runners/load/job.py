@@ -1,5 +1,6 @@
 """What a process of the load is asked, and what it answers."""
 
+from array import array
 from dataclasses import dataclass
 
 from runners.load.wire import Answer
@@ -49,7 +50,7 @@ class Share:
     rows: tuple[Row, ...]
     end_s: float
     """Last byte, after the window's begin."""
-    lag_s: tuple[float, ...]
+    lag_s: "array[float]"
     """How late each read was: after the kernel's stamp, or without one after the loop woke."""
     kernel_stamps: bool
     """Whether every read had one; else the time of the read stands for it."""

@@ -8,6 +8,7 @@ is parsed.
 import os
 import select
 import socket
+import time
 from array import array
 from collections.abc import Sequence
 from itertools import accumulate
@@ -80,13 +81,26 @@ class Reads:
         """Its head has come: from now on only what may be the answer's end is told."""
         self._records[number].is_chunked = True
 
-    def poll(self, epoll: select.epoll, wait_s: float) -> list[tuple[int, int, int]]:
-        """Wait so long for anything, and read all that came.
+    def poll(self, epoll: select.epoll, wait_s: float, nap_s: float) -> list[tuple[int, int, int]]:
+        """Read all that comes, until something needs a look or `wait_s` is over.
 
-        Returns (file number, epoll events, 0, an errno or CLOSED) of those that need a look: one
-        that failed, that can be written, that is not read here, whose head has not come, or whose
-        last bytes may end the answer.
+        Returns (file number, epoll events, 0, an errno or CLOSED) of what needs one: that failed,
+        that can be written, that is not read here, whose head has not come, or whose last bytes may
+        end the answer. `nap_s`: sleep between two looks; only while the kernel gives stamps.
         """
+        until_s = clock.now() + wait_s
+        told: list[tuple[int, int, int]] = []
+        while not told:
+            left_s = until_s - clock.now()
+            if nap_s and self._all_stamped and left_s > nap_s:
+                time.sleep(nap_s)
+                left_s -= nap_s
+            told = self._look_once(epoll, max(0.0, left_s))
+            if clock.now() >= until_s:
+                break
+        return told
+
+    def _look_once(self, epoll: select.epoll, wait_s: float) -> list[tuple[int, int, int]]:
         happenings = epoll.poll(wait_s)
         woke_s = clock.now()
         told = []
@@ -117,10 +131,6 @@ class Reads:
             self._all_stamped = False
         whole = len(content) >= len(MAYBE_LAST) and not content.endswith(MAYBE_LAST)
         return None if record.is_chunked and whole else 0
-
-    def is_stamped(self) -> bool:
-        """Whether the kernel gave a stamp with every read so far."""
-        return self._all_stamped
 
     def raw(self, number: int) -> bytes:
         """All that the connection said."""

@@ -1,11 +1,16 @@
 """The bytes of one completion request, and what its answer's bytes say and when. Pure."""
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 from pydantic_core import from_json
+
+try:
+    from runners.load._reads import whole_events
+except ImportError:  # not built here: the same in Python
+    from runners.load.whole import whole_events
 
 HEAD_END = b"\r\n\r\n"
 MAYBE_LAST = b"\r\n\r\n"
@@ -13,10 +18,6 @@ MAYBE_LAST = b"\r\n\r\n"
 CHUNKED = -1
 DATA = b"data:"
 NO_USAGE: dict[str, int] = {}
-EVENT = re.compile(
-    rb'([0-9a-fA-F]+)\r\n(data: [^\n]*"completion_tokens": ?(\d+)[^\n]*\n\n)\r\n'
-).match
-"""A chunk of one event that counts tokens: nearly every one. JSON takes four times as long."""
 ERROR = b'"error"'
 """In a JSON string the quote after a word is escaped: neither of the two is ever found in text."""
 
@@ -129,10 +130,11 @@ def _told(raw: bytes, at: int, *, chunked: bool) -> Iterator[tuple[int, int, int
     """(byte at which it was complete, tokens so far, tokens of the prompt) of each event."""
     prompt_tokens = 0
     if chunked and ERROR not in raw:
-        while (event := EVENT(raw, at)) and int(event[1], 16) == event.end(2) - event.start(2):
-            prompt_tokens = prompt_tokens or _usage(event[2]).get("prompt_tokens") or 0
-            yield event.end(2) - 1, int(event[3]), prompt_tokens
-            at = event.end()
+        places, totals, rest = whole_events(raw, at)
+        if places:
+            prompt_tokens = _usage(raw[raw.index(DATA, at) : places[0]]).get("prompt_tokens") or 0
+        yield from zip(places, totals, repeat(prompt_tokens), strict=False)
+        at = rest
     for line, place in _lines(raw, _pieces(raw, at, chunked=chunked)):
         if line.startswith(DATA) and line[len(DATA) :].strip() != b"[DONE]":
             usage = _usage(line)
