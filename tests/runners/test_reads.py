@@ -39,8 +39,19 @@ def connections(*, stamped: bool = True) -> Iterator[tuple[socket.socket, socket
         theirs.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if stamped:
             clock.ask_for_stamps(ours)
+            until_stamps_come(theirs, ours)
         ours.setblocking(False)
         yield theirs, ours
+
+
+def until_stamps_come(theirs: socket.socket, ours: socket.socket) -> None:
+    """The kernel begins to stamp a moment after the first socket asked for it."""
+    ending_s = time.monotonic() + WAIT_S
+    while time.monotonic() < ending_s:
+        theirs.sendall(b"x")
+        if ours.recvmsg(1, clock.ANCILLARY_BYTES)[1]:
+            return
+    raise TimeoutError("the kernel gives no stamps")
 
 
 @contextmanager
