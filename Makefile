@@ -23,7 +23,7 @@ down: environment  ## end what demo or up started; all data stays
 test: check test-fast chromium  ## everything that CI runs: check, fast tests, slow tests
 	pytest -m "(engine or airflow or browser) and not long"
 
-test-long: check  ## what takes the better part of an hour: planted nights on the real CPU engine
+test-long: check  ## nights that confirm a slow build and a slow host; more than an hour
 	pytest -m long
 
 test-fast: environment  ## tests that need no engine, no Airflow and no browser; under a minute

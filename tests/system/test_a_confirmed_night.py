@@ -18,7 +18,7 @@ from tailwatch.home import Home
 if TYPE_CHECKING:
     from tests.system.conftest import Fakes, Site
 
-pytestmark = [pytest.mark.airflow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.long, pytest.mark.airflow, pytest.mark.timeout(1800)]
 
 PINNED, GOOD, SLOW, LATER = "0.0.0", "0.0.1", "0.0.2", "0.0.3"
 QUIET_NIGHT, SLOW_BUILD_NIGHT = "2026-11-18", "2026-11-19"
