@@ -33,7 +33,7 @@ def confirm(episode: Episode, tonight: Tonight, policy: Policy) -> Episode:
         return _differ(episode, tonight, f"{AGAIN}: {summary(moved)}", again)
     if is_back(asked, again, policy):
         return _alike(episode, tonight, asked, policy)
-    largest = max(again.values(), key=lambda one: abs(one.comparison.change or 0.0))
+    largest = _largest(again)
     why = f"{AGAIN} and still undecided: {largest.comparison.metric} {largest.reason}"
     return step(episode, tonight, EpisodeState.SUSPECTED, why)
 
@@ -77,7 +77,7 @@ def _alike(
     name = episode.cause.builds[0]
     if said is Witness.MOVED and tonight.confirmed.evidence is not None:
         cause = _of_host(episode.cause, tonight.confirmed.evidence, next(iter(levels))[0])
-        largest = max(levels.values(), key=lambda one: abs(one.comparison.change or 0.0)).comparison
+        largest = _largest(levels).comparison
         moved = f"{largest.metric} {percent(largest.change or 0.0)}"
         why = f"{AGAIN}: the builds do not differ, and {name} has moved as well: {moved}"
         return confirmed(episode, tonight, why, cause)
@@ -89,6 +89,11 @@ def _alike(
         "in the nights before to tell whether the host has changed"
     )
     return step(episode, tonight, EpisodeState.SUSPECTED, why)
+
+
+def _largest(found: Mapping[Place, Judgement]) -> Judgement:
+    """That of the largest change."""
+    return max(found.values(), key=lambda one: abs(one.comparison.change or 0.0))
 
 
 def _of_host(known: Cause, evidence: Evidence, cell: str) -> Cause:

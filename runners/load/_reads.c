@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <linux/net_tstamp.h>
 #include <math.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -163,12 +162,12 @@ static PyObject *set_chunked(PyObject *object, PyObject *number)
     Py_RETURN_NONE;
 }
 
-static int tell(PyObject *told, int number, unsigned happened, int failed)
+/* Takes `one` over, which may be NULL; not 0 with an exception set when it could not. */
+static int append(PyObject *list, PyObject *one)
 {
-    PyObject *one = Py_BuildValue("(iIi)", number, happened, failed);
-    int broken = one == NULL || PyList_Append(told, one) < 0;
+    int broken = one == NULL || PyList_Append(list, one) < 0;
     Py_XDECREF(one);
-    return broken ? -1 : 0;
+    return broken;
 }
 
 /* Wait and read once; what needs a look goes to `told`. -1 with an exception set. */
@@ -191,7 +190,8 @@ static int look_once(Reads *self, int file, double wait_s, PyObject *told)
             look = read_one(self, record, number, woke_s, &failed);
         if (look < 0)
             PyErr_NoMemory();
-        if (look < 0 || (look && tell(told, number, happenings[i].events, failed) < 0))
+        if (look < 0 ||
+            (look && append(told, Py_BuildValue("(iIi)", number, happenings[i].events, failed))))
             return -1;
     }
     return 0;
@@ -244,24 +244,31 @@ static PyObject *heard_s(PyObject *object, PyObject *number)
     return PyFloat_FromDouble(record->count ? record->reads[record->count - 1].read_s : 0.0);
 }
 
-static PyObject *doubles(const Record *record, size_t offset)
+static PyObject *end_of(const Read *read)
 {
-    PyObject *list = PyList_New((Py_ssize_t)record->count);
-    for (size_t i = 0; list != NULL && i < record->count; i++) {
-        PyObject *one = PyFloat_FromDouble(*(double *)((char *)&record->reads[i] + offset));
-        if (one == NULL)
-            Py_CLEAR(list);
-        else
-            PyList_SetItem(list, (Py_ssize_t)i, one);
-    }
-    return list;
+    return PyLong_FromSize_t(read->end);
 }
 
-static PyObject *ends(const Record *record)
+static PyObject *stamp_s_of(const Read *read)
+{
+    return PyFloat_FromDouble(read->stamp_s);
+}
+
+static PyObject *read_s_of(const Read *read)
+{
+    return PyFloat_FromDouble(read->read_s);
+}
+
+static PyObject *woke_s_of(const Read *read)
+{
+    return PyFloat_FromDouble(read->woke_s);
+}
+
+static PyObject *listed(const Record *record, PyObject *(*part)(const Read *))
 {
     PyObject *list = PyList_New((Py_ssize_t)record->count);
     for (size_t i = 0; list != NULL && i < record->count; i++) {
-        PyObject *one = PyLong_FromSize_t(record->reads[i].end);
+        PyObject *one = part(&record->reads[i]);
         if (one == NULL)
             Py_CLEAR(list);
         else
@@ -275,7 +282,7 @@ static PyObject *stamps(const Record *record)
     for (size_t i = 0; i < record->count; i++)
         if (isnan(record->reads[i].stamp_s))
             Py_RETURN_NONE;
-    return doubles(record, offsetof(Read, stamp_s));
+    return listed(record, stamp_s_of);
 }
 
 static PyObject *take(PyObject *object, PyObject *number)
@@ -284,8 +291,8 @@ static PyObject *take(PyObject *object, PyObject *number)
     if (record == NULL)
         return NULL;
     PyObject *taken = Py_BuildValue(
-        "(NNNNN)", raw(object, number), ends(record), stamps(record),
-        doubles(record, offsetof(Read, read_s)), doubles(record, offsetof(Read, woke_s)));
+        "(NNNNN)", raw(object, number), listed(record, end_of), stamps(record),
+        listed(record, read_s_of), listed(record, woke_s_of));
     if (taken != NULL)
         forget(record);
     return taken;
@@ -364,14 +371,6 @@ static int whole_event(Text text, long long *total, const char **complete, const
     return *total >= 0;
 }
 
-static int append(PyObject *list, long long value)
-{
-    PyObject *one = PyLong_FromLongLong(value);
-    int broken = one == NULL || PyList_Append(list, one) < 0;
-    Py_XDECREF(one);
-    return broken;
-}
-
 static PyObject *whole_events(PyObject *module, PyObject *arguments)
 {
     const char *raw, *complete, *next;
@@ -387,7 +386,8 @@ static PyObject *whole_events(PyObject *module, PyObject *arguments)
     Text text = {raw + at, raw + bytes};
     int broken = places == NULL || totals == NULL;
     while (!broken && whole_event(text, &total, &complete, &next)) {
-        broken = append(places, complete - raw) || append(totals, total);
+        broken = append(places, PyLong_FromSsize_t(complete - raw)) ||
+                 append(totals, PyLong_FromLongLong(total));
         text.at = next;
     }
     if (!broken)

@@ -44,9 +44,9 @@ class Taken(NamedTuple):
             return self.read_s
         return [at - offset_s for at in self.stamp_s]
 
-    def late_s(self, offset_s: float) -> list[float]:
+    def late_s(self, arrived_s: Sequence[float]) -> list[float]:
         """How late each read was, after its stamp or else after the loop woke."""
-        since = self.woke_s if self.stamp_s is None else self.arrived_s(offset_s)
+        since = self.woke_s if self.stamp_s is None else arrived_s
         return [now - at for now, at in zip(self.read_s, since, strict=True)]
 
 

@@ -16,6 +16,7 @@ import sys
 import time
 from array import array
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
 
@@ -76,8 +77,9 @@ class Loop:
             else:
                 self._closed_loop()
             moved_s = clock.realtime_offset() - self.offset_s
-            rows = tuple(map(self._row, self.done))
-            late = [stream.taken.late_s(self.offset_s) for stream in self.done]
+            arrived = [stream.taken.arrived_s(self.offset_s) for stream in self.done]
+            rows = tuple(map(self._row, self.done, arrived))
+            late = [one.taken.late_s(own) for one, own in zip(self.done, arrived, strict=True)]
         finally:
             gc.enable()
             self.epoll.close()
@@ -213,18 +215,14 @@ class Loop:
             if now - max(stream.sent_s, self.reads.heard_s(number)) > self.job.timeout_s:
                 self._end(stream, f"{SILENT} for {self.job.timeout_s:g} s")
 
-    def _row(self, stream: Stream) -> Row:
-        since_s = [at - self.begin_s for at in stream.taken.arrived_s(self.offset_s)]
+    def _row(self, stream: Stream, arrived_s: Sequence[float]) -> Row:
+        since_s = [at - self.begin_s for at in arrived_s]
         answer = wire.read(stream.taken.raw, stream.taken.ends, since_s)
         if stream.error is not None:
             answer = replace(answer, error=stream.error)
-        sent_s, drawn = stream.sent_s - self.begin_s, self.job.in_flight is None
-        return Row(
-            index=stream.ask.index,
-            scheduled_s=stream.ask.scheduled_s if drawn else sent_s,
-            sent_s=sent_s,
-            answer=answer,
-        )
+        sent_s = stream.sent_s - self.begin_s
+        scheduled_s = sent_s if self.job.in_flight else stream.ask.scheduled_s
+        return Row(index=stream.ask.index, scheduled_s=scheduled_s, sent_s=sent_s, answer=answer)
 
 
 def told(error: OSError | ValueError) -> str:
