@@ -57,7 +57,8 @@ def _borrowed(arguments: Sequence[str]) -> list[str]:
         return []
     finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     finder.add_argument("--engine", action="append", default=[])
-    places = [one.rpartition("=")[2] for one in finder.parse_known_args(arguments)[0].engine]
+    named = finder.parse_known_args(arguments)[0].engine
+    places = [place for one in named for place in one.split("=", 3)[3:]]  # ENGINE==VERSION=PLACE
     folders = [place for place in places if Path(place).is_dir()]
     if missing := _missing(folders):
         raise ValueError(

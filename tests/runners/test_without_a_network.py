@@ -59,21 +59,32 @@ else:
 """
 
 
-@pytest.fixture
-def bare_python(tmp_path: Path, mark: str) -> Path:
-    """A Python that can import what an engine brings for a runner, and not this checkout."""
-    place = tmp_path / "host"
-    options = ["--without-pip", "--symlinks"]
-    subprocess.run([sys.executable, "-m", "venv", *options, str(place)], check=True)
-    (packages,) = place.glob("lib/python*/site-packages")
+def link_needs(folder: Path) -> None:
+    """What an engine brings for a runner, importable from the folder."""
     for name in (*NEEDS, *BENEATH):
         spec = find_spec(name)
         if spec is not None and spec.origin is not None:
             origin = Path(spec.origin)
             source = origin.parent if origin.name == "__init__.py" else origin
-            (packages / source.name).symlink_to(source)
-    (packages / "sitecustomize.py").write_text(LENIENT.format(mark=mark))
+            (folder / source.name).symlink_to(source)
+
+
+@pytest.fixture
+def empty_python(tmp_path: Path) -> Path:
+    """A Python that can import nothing but its own library."""
+    place = tmp_path / "host"
+    options = ["--without-pip", "--symlinks"]
+    subprocess.run([sys.executable, "-m", "venv", *options, str(place)], check=True)
     return place / "bin" / "python"
+
+
+@pytest.fixture
+def bare_python(empty_python: Path, mark: str) -> Path:
+    """A Python that can import what an engine brings for a runner, and not this checkout."""
+    (packages,) = empty_python.parent.parent.glob("lib/python*/site-packages")
+    link_needs(packages)
+    (packages / "sitecustomize.py").write_text(LENIENT.format(mark=mark))
+    return empty_python
 
 
 @pytest.fixture
@@ -133,6 +144,24 @@ def await_none(mark: str) -> None:
 def cells_kept(folder: Path) -> int:
     """Trials on the disk; every document there is whole."""
     return sum(len(spool.read(path).trials) for path in spool.waiting(folder))
+
+
+def test_a_host_without_packages_borrows_those_of_an_engines_folder(
+    empty_python: Path, bundle: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "vllm==0.25.1"
+    folder.mkdir()
+    link_needs(folder)
+    command = [str(empty_python), str(bundle), "execute", "--engine", f"{BUILDS[0]}={folder}"]
+    ended = subprocess.run(
+        [*command, "--help"],
+        env={"HOME": str(tmp_path), "TAILWATCH_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "--within S" in ended.stdout
 
 
 def test_killed_again_and_again_a_bundle_is_executed_and_recorded_exactly_once(
