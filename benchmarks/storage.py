@@ -28,6 +28,7 @@ from sqlalchemy.orm import Session
 
 from dags.retention import KEEP_DAYS, sketches_of
 from schema.cells import Gpu
+from schema.hosts import Host
 from schema.matrix import load_matrix
 from schema.nights import Night, NightKind
 from schema.requests import NONE, Request, Requests
@@ -36,7 +37,7 @@ from schema.store.launches import record
 from schema.store.nights import record_night
 from schema.store.requests import keep_requests
 from schema.store.sketches import keep_sketches
-from schema.trials import Arm, Artefact, Build, Host, Launch, Telemetry, Trial, TrialState
+from schema.trials import Arm, Artefact, Build, Launch, Telemetry, Trial, TrialState
 from tailwatch.postgres import running_postgres
 
 REQUESTS, TOKENS, STREAMS = 1000, 512, 128

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from dashboard.levels import Level, families, load_words
+from dashboard.levels import Level, Ratio, families, load_words
 from dashboard.units import NONE, times
 from schema.cells import Family
 from schema.words import digest
@@ -73,8 +73,7 @@ def _comparable(sparse: Sequence[Level], dense: Sequence[Level]) -> bool:
 
 def ratio(sparse: Level, dense: Level, metric: str) -> float | None:
     """Median of the sparse model over that of the dense one."""
-    over, under = sparse.middle(metric), dense.middle(metric)
-    return None if over is None or not under else over / under
+    return Ratio(metric=metric, over=sparse, under=dense).value
 
 
 def batch_curve(found: Iterable[Level]) -> dict[int, float]:

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from dashboard import moe
-from dashboard.levels import Level, load_words, model_words
+from dashboard.levels import LEAST_TESTED, Level, Ratio, load_words, model_words, spread
 from dashboard.markup import Column, Field, address, table
-from dashboard.parallel import beside, split_words
-from dashboard.units import NONE, number, quantity, times
+from dashboard.parallel import COMPARED, Contrast
+from dashboard.units import NONE, number, plus_minus, probability, quantity, times
 from schema.metrics import METRICS
 
 _LOADS = (
@@ -16,7 +16,7 @@ _LOADS = (
     Column(title="Median ITL", figures=True, hint="Medians over launches: sparse, dense below"),
     Column(title="Sparse / dense", figures=True),
     Column(title="ITL P99 / P50", figures=True, hint="Sparse, dense below"),
-    Column(title="Per GPU memory", figures=True, hint="Throughput per GB of the peak of one card"),
+    Column(title="Per GPU memory", figures=True, hint="Throughput per GB of all cards' peaks"),
     Column(title="Experts read", figures=True, hint="Expected of a layer, were they chosen evenly"),
     Column(title="Launches", figures=True, hint="Sparse, dense"),
 )
@@ -87,31 +87,38 @@ def _size(sizes: Mapping[str, float], metric: str) -> Field:
     return Field(text=quantity(sizes.get(metric), METRICS[metric].unit))
 
 
-def split(group: Sequence[Sequence[Level]]) -> str:
-    """A row a load and a way to split the model over cards; the first way is what others are set
-    against."""
+def contrast(own: Contrast) -> str:
+    """A row a load and metric under both splits; figures lead to their series."""
+    under, over = own.words
     columns = (
         Column(title="Load"),
-        Column(title="Split", hint="TP: tensor parallel, EP: expert parallel"),
-        Column(title="Throughput", figures=True),
-        Column(title="Against the first", figures=True),
-        Column(title="Median ITL", figures=True),
-        Column(title="Against the first", figures=True),
-        Column(title="Peak of a card", figures=True),
-        Column(title="Launches", figures=True),
+        Column(title="Metric"),
+        Column(title=under, figures=True, hint="Median and scatter over launches"),
+        Column(title=over, figures=True, hint="Median and scatter over launches"),
+        Column(title=f"{over} / {under}", figures=True, hint="With the scatter of both sides"),
+        Column(title="p", figures=True, hint=f"Mann-Whitney, from {LEAST_TESTED} launches a side"),
+        Column(title="Launches", figures=True, hint=f"{under}, {over}"),
     )
-    rows = [_split(own, row[0]) for row in beside(group) for own in row]
+    rows = [_contrasted(one) for one in own.ratios]
     return table(columns, rows, name="over more cards")
 
 
-def _split(own: Level, first: Level) -> Sequence[Field]:
+def _contrasted(own: Ratio) -> Sequence[Field]:
     return (
-        Field(text=load_words(own.cell.workload) if own is first else ""),
-        Field(text=split_words([own])),
-        Field(text=quantity(own.middle("output_throughput"), "tok/s")),
-        _times(own, first, "output_throughput"),
-        Field(text=quantity(own.middle("itl_p50"), "s")),
-        _times(own, first, "itl_p50"),
-        Field(text=quantity(own.middle("gpu_memory_peak"), "B")),
-        Field(text=str(own.launches)),
+        Field(text=load_words(own.over.cell.workload)),
+        Field(text=COMPARED[own.metric]),
+        _level(own.under, own.metric),
+        _level(own.over, own.metric),
+        Field(text=times(own.value), below="" if own.cv is None else plus_minus(own.cv)),
+        Field(text=probability(own.p)),
+        Field(text=f"{own.under.launches}, {own.over.launches}"),
+    )
+
+
+def _level(own: Level, metric: str) -> Field:
+    seen = spread(own.of(metric))
+    return Field(
+        text=quantity(own.middle(metric), METRICS[metric].unit),
+        below="" if seen is None else plus_minus(seen.cv),
+        link=address("series", cell=own.cell.key, metric=metric),
     )

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
-from dashboard.units import MINUS, NONE, duration, interval, pair, percent, probability, quantity
+from dashboard.units import MINUS, NONE, duration, interval, pair, percent, probability
 from regressions.sentences import counted, size
 from schema.cells import Cell
 from schema.judgements import Comparison, Judgement, Verdict
@@ -13,7 +13,7 @@ from schema.metrics import METRICS
 from schema.nights import Night, NightKind
 from schema.store.trials import TrialFacts, TrialSummary
 from schema.store.values import Value
-from schema.trials import Host, Telemetry, TrialState
+from schema.trials import Telemetry, TrialState
 from stats.effect import cliffs_delta
 from stats.sketch import ACCURACY
 
@@ -172,22 +172,6 @@ def trial_facts(facts: TrialFacts) -> dict[str, str]:
         "Engine start": f"{duration(launch.startup_s)}, compilation caches {warm}",
         "Overhead": duration(launch.overhead_s),
     }
-
-
-def host_facts(host: Host) -> dict[str, str]:
-    """A machine, as far as it can change a measurement."""
-    facts = {
-        "Host": host.name,
-        "Fingerprint": host.fingerprint,
-        "Driver, CUDA": f"{host.driver or 'none'}, {host.cuda or 'none'}",
-        "CPU": f"{host.cpu}, {host.cores} cores, {quantity(host.memory_bytes, 'B')}",
-        "Kernel, Python": f"{host.kernel}, {host.python}",
-    }
-    for index, card in enumerate(host.cards):
-        limit = "" if card.power_limit_w is None else f", {card.power_limit_w:g} W"
-        memory = quantity(card.memory_bytes, "B")
-        facts[f"GPU {index}"] = f"{card.name}, {memory}{limit}, {card.uuid}"
-    return facts
 
 
 def trial_headline(facts: TrialFacts) -> tuple[str, list[str]]:

@@ -74,6 +74,16 @@ def percent(change: float | None) -> str:
     return f"{change * 100:+.{decimals}f} %".replace("-", MINUS)
 
 
+def share(part: float) -> str:
+    """`0.0039` -> `0.39 %`."""
+    return percent(part).removeprefix("+")
+
+
+def plus_minus(cv: float) -> str:
+    """`0.0039` -> `±0.39 %`: a coefficient of variation behind what it belongs to."""
+    return f"\N{PLUS-MINUS SIGN}{share(cv)}"
+
+
 def times(ratio: float | None) -> str:
     """`0.6` -> `x 0.60`, with the sign of multiplication."""
     return NONE if ratio is None else f"\N{MULTIPLICATION SIGN} {ratio:.2f}"

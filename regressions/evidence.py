@@ -8,12 +8,13 @@ from functools import cached_property
 from regressions.compare import compare, side
 from regressions.policy import JUDGED, Policy
 from regressions.sentences import counted
+from schema.hosts import Host
 from schema.judgements import Comparison, Warning
 from schema.metrics import METRICS
 from schema.nights import Night, NightKind
 from schema.store.trials import TrialSummary
 from schema.store.values import NotEstimable, Value
-from schema.trials import Arm, Host, TrialState
+from schema.trials import Arm, TrialState
 
 CONTENDER = {NightKind.NIGHTLY: Arm.NIGHTLY, NightKind.RELEASE: Arm.RELEASE_CONTENDER}
 REPRESENTATIVE = next(iter(METRICS))
@@ -176,8 +177,8 @@ def _host_changed(
         return
     old = next((host for host in reversed(before) if host not in now), before[-1])
     new = next((host for host in reversed(now) if host not in before), now[-1])
-    what = "; ".join(differences(hosts[old], hosts[new]))
-    yield Warning(code="host-changed", text=f"baseline and contender differ in host: {what}")
+    if what := "; ".join(differences(hosts[old], hosts[new])):
+        yield Warning(code="host-changed", text=f"baseline and contender differ in host: {what}")
 
 
 def _carried(baseline: Sequence[Value], levels: Sequence[str]) -> Iterator[Warning]:
@@ -191,8 +192,8 @@ def _carried(baseline: Sequence[Value], levels: Sequence[str]) -> Iterator[Warni
 
 def differences(old: Host, new: Host) -> Iterator[str]:
     """`driver 570.86 → 575.57` for every part of a machine that is not the same."""
-    for name in Host.model_fields:
-        before, after = getattr(old, name), getattr(new, name)
-        if before == after:
-            continue
-        yield "cards" if name == "cards" else f"{name.replace('_', ' ')} {before} → {after}"
+    for name in old.differs(new):
+        if name in ("cards", "links"):
+            yield name
+        else:
+            yield f"{name.replace('_', ' ')} {getattr(old, name)} → {getattr(new, name)}"

@@ -51,7 +51,7 @@ def plan_confirmations(
     take_turns(session)
     if kept := stored_confirmations(session, night_name):
         return tuple(kept)
-    cards = {cell.key: cell.family.tensor_parallel for cell in plan.cells}
+    cards = {cell.key: cell.family.devices for cell in plan.cells}
     seconds = launch_seconds(session, night_name)
     means = Means(
         minutes={

@@ -11,6 +11,7 @@ from regressions.policy import Policy
 from regressions.segments import carried
 from regressions.tonight import Confirmed
 from schema.episodes import Episode
+from schema.hosts import Host
 from schema.judgements import Judgement
 from schema.nights import Night, NightKind
 from schema.store.confirmations import confirmations
@@ -23,7 +24,7 @@ from schema.store.values import (
     values_between,
     values_of_night,
 )
-from schema.trials import Arm, Host
+from schema.trials import Arm
 
 
 def read_evidence(session: Session, plan: Night, policy: Policy) -> Evidence:

@@ -9,8 +9,8 @@ from regressions.compare import compare, side
 from regressions.evidence import Evidence, differences
 from regressions.policy import Policy
 from regressions.sentences import percent
+from schema.hosts import Host
 from schema.judgements import Comparison, Judgement
-from schema.trials import Host
 
 EXPLAINS = 0.5
 """The share of a change from which on a witness that moved too explains it."""
@@ -93,6 +93,8 @@ def fingerprint(
     namesakes = [host for host in before if hosts[host].name == bad.name]
     good = hosts[(namesakes or list(before))[-1]]
     kinds = set(_kinds(good, bad))
+    if not kinds:
+        return Fingerprint.SAME, None
     kind = kinds.pop() if len(kinds) == 1 else Fingerprint.SEVERAL
     return kind, "; ".join(differences(good, bad))
 
@@ -101,6 +103,5 @@ def _kinds(good: Host, bad: Host) -> Iterator[Fingerprint]:
     if good.name != bad.name:  # another machine: whatever else differs comes with it
         yield Fingerprint.HOST
         return
-    for field in Host.model_fields:
-        if getattr(good, field) != getattr(bad, field):
-            yield _KINDS.get(field, Fingerprint.HOST)
+    for field in good.differs(bad):
+        yield _KINDS.get(field, Fingerprint.HOST)

@@ -5,10 +5,11 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from schema.trials import Card, Telemetry
+from schema.hosts import Card
+from schema.trials import Telemetry
 
 try:
-    import pynvml
+    import pynvml as pynvml  # runners/links.py asks it too
 except ImportError:  # a CPU host does without
     pynvml = None
 CAN_SEE = pynvml is not None
@@ -50,7 +51,8 @@ def nvml() -> Iterator[bool]:
         yield there
 
 
-def _get(function: Callable[..., T], *arguments: Any) -> T | None:
+def ask(function: Callable[..., T], *arguments: Any) -> T | None:
+    """What NVML answers; None where this card or driver cannot."""
     try:
         return function(*arguments)
     except pynvml.NVMLError:
@@ -88,9 +90,9 @@ def describe() -> tuple[tuple[Card, ...], str | None, str | None]:
     with nvml() as there:
         if not there:
             return (), None, None
-        cuda = _get(pynvml.nvmlSystemGetCudaDriverVersion)
+        cuda = ask(pynvml.nvmlSystemGetCudaDriverVersion)
         version = None if cuda is None else f"{cuda // 1000}.{cuda % 1000 // 10}"
-        driver = _text(_get(pynvml.nvmlSystemGetDriverVersion))
+        driver = _text(ask(pynvml.nvmlSystemGetDriverVersion))
         return visible(present(), os.environ.get("CUDA_VISIBLE_DEVICES")), driver, version
 
 
@@ -109,9 +111,9 @@ def only(uuids: Sequence[str]) -> dict[str, str]:
 
 
 def _card(handle: Any) -> Card:
-    limit = _get(pynvml.nvmlDeviceGetEnforcedPowerLimit, handle)
-    clock = _get(pynvml.nvmlDeviceGetMaxClockInfo, handle, pynvml.NVML_CLOCK_SM)
-    ecc = _get(pynvml.nvmlDeviceGetEccMode, handle)
+    limit = ask(pynvml.nvmlDeviceGetEnforcedPowerLimit, handle)
+    clock = ask(pynvml.nvmlDeviceGetMaxClockInfo, handle, pynvml.NVML_CLOCK_SM)
+    ecc = ask(pynvml.nvmlDeviceGetEccMode, handle)
     return Card(
         uuid=_text(pynvml.nvmlDeviceGetUUID(handle)) or "",
         name=_text(pynvml.nvmlDeviceGetName(handle)) or "",
@@ -130,7 +132,7 @@ def processes(uuids: tuple[str, ...]) -> dict[str, list[int]]:
         found = {}
         for uuid in uuids:
             handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
-            running = _get(pynvml.nvmlDeviceGetComputeRunningProcesses, handle) or []
+            running = ask(pynvml.nvmlDeviceGetComputeRunningProcesses, handle) or []
             found[uuid] = [int(process.pid) for process in running]
         return found
 
@@ -142,11 +144,11 @@ def read(uuid: str, now_s: Callable[[], float], *, slowly: bool = False) -> Tele
     be initialised. Raises NVMLError when the card itself cannot be reached.
     """
     handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
-    at_s, energy = now_s(), _get(pynvml.nvmlDeviceGetTotalEnergyConsumption, handle)
-    memory = _get(pynvml.nvmlDeviceGetMemoryInfo, handle, pynvml.nvmlMemory_v2)
-    busy = _get(pynvml.nvmlDeviceGetUtilizationRates, handle)
-    power = _get(pynvml.nvmlDeviceGetPowerUsage, handle)
-    heat = _get(pynvml.nvmlDeviceGetTemperature, handle, pynvml.NVML_TEMPERATURE_GPU)
+    at_s, energy = now_s(), ask(pynvml.nvmlDeviceGetTotalEnergyConsumption, handle)
+    memory = ask(pynvml.nvmlDeviceGetMemoryInfo, handle, pynvml.nvmlMemory_v2)
+    busy = ask(pynvml.nvmlDeviceGetUtilizationRates, handle)
+    power = ask(pynvml.nvmlDeviceGetPowerUsage, handle)
+    heat = ask(pynvml.nvmlDeviceGetTemperature, handle, pynvml.NVML_TEMPERATURE_GPU)
     errors = _errors(handle) if slowly else {}
     return Telemetry(
         at_s=at_s,
@@ -157,14 +159,14 @@ def read(uuid: str, now_s: Callable[[], float], *, slowly: bool = False) -> Tele
         energy_j=None if energy is None else energy / 1e3,
         sm_clock_hz=_clock_hz(handle, pynvml.NVML_CLOCK_SM),
         temperature_c=None if heat is None else float(heat),
-        throttle_reasons=_get(pynvml.nvmlDeviceGetCurrentClocksEventReasons, handle),
+        throttle_reasons=ask(pynvml.nvmlDeviceGetCurrentClocksEventReasons, handle),
         memory_clock_hz=_clock_hz(handle, pynvml.NVML_CLOCK_MEM),
         **errors,
     )
 
 
 def _clock_hz(handle: Any, kind: int) -> float | None:
-    clock = _get(pynvml.nvmlDeviceGetClockInfo, handle, kind)
+    clock = ask(pynvml.nvmlDeviceGetClockInfo, handle, kind)
     return None if clock is None else clock * 1e6
 
 
@@ -176,8 +178,8 @@ def _errors(handle: Any) -> dict[str, int | None]:
         "ecc_uncorrected": pynvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED,
     }
     found = {
-        name: _get(pynvml.nvmlDeviceGetTotalEccErrors, handle, kind, since)
+        name: ask(pynvml.nvmlDeviceGetTotalEccErrors, handle, kind, since)
         for name, kind in kinds.items()
     }
-    rows = _get(pynvml.nvmlDeviceGetRemappedRows, handle)
+    rows = ask(pynvml.nvmlDeviceGetRemappedRows, handle)
     return found | {"remapped_rows": None if rows is None else int(rows[0]) + int(rows[1])}

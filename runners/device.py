@@ -15,7 +15,7 @@ from runners import cards, keeper
 from runners.errors import DeviceBusy
 from runners.server import MARK
 from schema.cells import Gpu
-from schema.trials import Host
+from schema.hosts import Host
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,8 @@ class Place:
     """What a launch holds."""
 
     name: str
-    """Carried by every engine process as a variable: how leftovers are found."""
+    """Of all its devices, with commas between them. Carried by every engine process as a variable:
+    how leftovers are found, whichever of the devices is taken next."""
     locks: tuple[int, ...]
     """Descriptors for the engine's keeper: the place is free when the last of them is closed."""
 
@@ -52,7 +53,7 @@ def taken(host: Host, label: str, within_s: float = CLEAR_WITHIN_S) -> Iterator[
     """
     with contextlib.ExitStack() as stack:
         if host.cards:
-            names = devices(host)
+            names = tuple(sorted(devices(host)))  # one order: two launches cannot wait crosswise
             locks = tuple(stack.enter_context(_lock((name,), label, within_s))[1] for name in names)
         else:
             places = tuple(f"cpu-{number}" for number in range(CPU_PLACES))
@@ -60,7 +61,7 @@ def taken(host: Host, label: str, within_s: float = CLEAR_WITHIN_S) -> Iterator[
             names, locks = (name,), (lock,)
         sweep(names)
         _refuse_strangers(host)
-        yield Place(name=names[0], locks=locks)
+        yield Place(name=",".join(names), locks=locks)
 
 
 def lock_path(name: str) -> Path:
@@ -111,15 +112,26 @@ def _first_free(descriptors: dict[str, int], within_s: float) -> str:
 
 
 def leftovers(names: tuple[str, ...]) -> list[int]:
-    """Engine processes on these devices, found by the variable that every one carries."""
-    marks = {f"{MARK}={name}".encode() for name in names}
+    """Engine processes on any of these devices, found by the variable that every one carries."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             with contextlib.suppress(OSError):
-                if marks & set((entry / "environ").read_bytes().split(b"\0")):
+                if set(names) & _marked(entry):
                     found.append(int(entry.name))
     return found
+
+
+def _marked(process: Path) -> set[str]:
+    """The devices that a process was started for; none of another program."""
+    variables = (process / "environ").read_bytes().split(b"\0")
+    start = f"{MARK}=".encode()
+    marks = [
+        one.removeprefix(start).decode(errors="replace")
+        for one in variables
+        if one.startswith(start)
+    ]
+    return {name for mark in marks for name in mark.split(",")}
 
 
 def sweep(names: tuple[str, ...]) -> None:

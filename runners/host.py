@@ -5,10 +5,10 @@ import platform
 import re
 from pathlib import Path
 
-from runners import cards
+from runners import cards, links
 from runners.errors import UnsupportedCell
 from schema.cells import Gpu
-from schema.trials import Host
+from schema.hosts import Host
 
 KINDS = {Gpu.H100: "H100", Gpu.H200: "H200"}
 
@@ -20,10 +20,11 @@ def describe(gpu: Gpu, cards_used: int) -> Host:
     if gpu is not Gpu.CPU and len(fitting) < cards_used:
         seen = ", ".join(card.name for card in found) or "no NVIDIA GPU"
         raise UnsupportedCell(f"the cell needs {cards_used} x {gpu}; this host has {seen}")
+    used = tuple(fitting[:cards_used])
     return Host(
         name=platform.node(),
         gpu=gpu,
-        cards=tuple(fitting[:cards_used]),
+        cards=used,
         driver=driver,
         cuda=cuda,
         cpu=_cpu_name(),
@@ -31,6 +32,7 @@ def describe(gpu: Gpu, cards_used: int) -> Host:
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         kernel=platform.release(),
         python=platform.python_version(),
+        links=links.between([card.uuid for card in used]),
     )
 
 

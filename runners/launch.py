@@ -18,6 +18,7 @@ from pathlib import Path
 from runners import cards, cores, device, errors, host, quiet
 from runners.builds.provided import Provided, Provisioner, caches
 from runners.drawing import draw_all
+from runners.engines import nccl
 from runners.engines.adapter import Adapter, Start, Told
 from runners.engines.catalogue import ADAPTERS
 from runners.errors import RunnerError
@@ -80,7 +81,7 @@ def launch(
         build=unknown,
     )
     try:
-        story.host = host.describe(family.gpu, family.tensor_parallel)
+        story.host = host.describe(family.gpu, family.devices)
         provided = provisioner.find(plan.build, family.gpu)
         story.build = provided.build
         log.info("drawing the requests of %d cells", len(plan.cells))
@@ -213,6 +214,7 @@ def _asked(
                 info=info.result(),
             )
             story.effective |= adapter.effective(told.info)
+            story.host = story.host.model_copy(update={"nccl": nccl.version(said)})
             memory = adapter.memory(told)
             known = {**memory.known, "startup_s": story.phases.seconds["start"]}
             return Facts(known=known, untold=memory.untold, profile=memory.profile)

@@ -33,8 +33,8 @@ def measure(
     values |= {name: value for name, value in known.items() if name in METRICS}
     if known.get("energy_j") and out:
         values["energy_per_token"] = known["energy_j"] / out
-    if known.get("gpu_memory_peak") and good:
-        values["throughput_per_gpu_gb"] = out / seconds / (known["gpu_memory_peak"] / 1e9)
+    if known.get("gpu_memory_together") and good:
+        values["throughput_per_gpu_gb"] = out / seconds / (known["gpu_memory_together"] / 1e9)
     return values, missing
 
 

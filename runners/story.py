@@ -9,8 +9,9 @@ from runners.errors import RunnerError
 from runners.measuring import failed
 from runners.phases import Phases
 from runners.telemetry.watch import Watch
+from schema.hosts import Host
 from schema.nights import PlannedLaunch
-from schema.trials import Build, Host, Launch, Trial
+from schema.trials import Build, Launch, Trial
 
 
 @dataclass(kw_only=True)

@@ -163,6 +163,11 @@ class Family(Word):
     """Further engine flags without dashes, sorted: (("enforce-eager", None), ...)."""
 
     @property
+    def devices(self) -> int:
+        """Cards that a launch takes; a CPU host is one device, however many workers share it."""
+        return 1 if self.gpu is Gpu.CPU else self.tensor_parallel
+
+    @property
     def slug(self) -> str:
         """vllm/Mixtral-8x7B-Instruct-v0.1/fp8/h100/tp1, with settings when there are any."""
         parts = [self.engine, self.model.short_name, self.precision, self.gpu]

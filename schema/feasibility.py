@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from schema.cells import Family, Gpu, Workload
+from schema.cells import Family, Workload
 from schema.memory import fit
 
 
@@ -12,8 +12,6 @@ def obstacles(family: Family, workloads: Iterable[Workload]) -> Iterator[tuple[s
     The field is None when only all of them together are too much, with the memory arithmetic.
     """
     model, cards = family.model, family.tensor_parallel
-    if family.gpu is Gpu.CPU and cards > 1:
-        yield "tensor_parallel", "a cpu host counts as one device; use 1"
     if model.heads % cards:
         yield "tensor_parallel", f"{cards} does not divide {model.heads} heads"
     for what in _expert_obstacles(family):

@@ -82,7 +82,7 @@ _ALL = [
     _higher("kv_cache_capacity", "tok", "tokens the KV cache holds"),
     _higher("kv_cache_memory", "B", "memory of the KV cache on one device", judged=False),
     _lower("graph_memory", "B", "memory of captured graphs on one device"),
-    _higher("throughput_per_gpu_gb", "tok/s/GB", "output_throughput per GB of peak GPU memory"),
+    _higher("throughput_per_gpu_gb", "tok/s/GB", "output_throughput per GB of all cards' peaks"),
     _lower("energy_per_token", "J/tok", "energy of all cards per answer token"),
     _lower("startup_s", "s", "launch until one token was generated", judged=False),
 ]

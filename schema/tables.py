@@ -33,6 +33,8 @@ class HostRow(Base):
     memory_bytes: Mapped[Big]
     kernel: Mapped[str]
     python: Mapped[str]
+    links: Mapped[list[Json]] = mapped_column(server_default="[]")
+    nccl: Mapped[str | None]
 
 
 class BuildRow(Base):

@@ -5,7 +5,8 @@ from enum import StrEnum
 from packaging.version import InvalidVersion, Version
 from pydantic import AwareDatetime, Field, field_validator
 
-from schema.cells import Cell, Engine, Gpu
+from schema.cells import Cell, Engine
+from schema.hosts import Host
 from schema.metrics import METRICS
 from schema.requests import NONE, PackedRequests
 from schema.words import Word, digest
@@ -92,37 +93,6 @@ class Build(Word):
     @property
     def name(self) -> str:
         return f"{self.engine} {self.version}"
-
-
-class Card(Word):
-    """One GPU as NVML describes it."""
-
-    uuid: str
-    name: str
-    memory_bytes: int
-    power_limit_w: float | None = None
-    sm_clock_max_hz: float | None = None
-    ecc: bool | None = None
-
-
-class Host(Word):
-    """A machine, as far as it can change a measurement."""
-
-    name: str
-    gpu: Gpu
-    cards: tuple[Card, ...] = ()
-    driver: str | None = None
-    cuda: str | None = None
-    cpu: str
-    cores: int
-    memory_bytes: int
-    kernel: str
-    python: str
-
-    @property
-    def fingerprint(self) -> str:
-        """Changes when anything changes that could move a number."""
-        return digest(self.model_dump(mode="json"))
 
 
 class Check(Word):

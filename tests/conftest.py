@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from schema.arrivals import Arrival
 from schema.cells import Cell, Engine, Family, Gpu, Precision, Workload
+from schema.hosts import Card, Host
 from schema.judgements import Comparison, Judgement, Side, Verdict
 from schema.lengths import Lengths
 from schema.models import Model, Weights
@@ -22,18 +23,7 @@ from schema.nights import Night, NightKind
 from schema.requests import Request
 from schema.session import Role, migrate, open_database
 from schema.tables import TABLES
-from schema.trials import (
-    Arm,
-    Artefact,
-    Build,
-    Card,
-    Check,
-    Host,
-    Launch,
-    Telemetry,
-    Trial,
-    TrialState,
-)
+from schema.trials import Arm, Artefact, Build, Check, Launch, Telemetry, Trial, TrialState
 from tailwatch.commands.record import record_and_judge
 from tailwatch.home import REPOSITORY
 from tailwatch.postgres import running_postgres

@@ -1,4 +1,6 @@
-"""MoE: a sparse model beside a dense one, on one kind of GPU with one build."""
+"""MoE: a sparse model beside a dense one, and models over more cards, on one kind of GPU."""
+
+from collections.abc import Sequence
 
 import streamlit as st
 
@@ -6,10 +8,25 @@ from dashboard import frames, markup, moe, moe_tables, queries
 from dashboard.address import choice
 from dashboard.charts.machine import memory_parts, memory_stack
 from dashboard.charts.moe import batch_curves, tails
-from dashboard.levels import load_words, model_words
-from dashboard.parallel import splits
+from dashboard.levels import Level, load_words, model_words
+from dashboard.parallel import contrasts
 from schema.cells import Gpu
 from schema.memory import CARD_BYTES
+
+
+def show_splits(levels: Sequence[Level]) -> None:
+    """What more cards gain, where one model was measured over several numbers of them."""
+    for own in contrasts(levels):
+        under, over = own.words
+        model = own.over[0].cell.family
+        st.subheader(f"{over} against {under}: {model.model.short_name} {model.precision}")
+        st.html(moe_tables.contrast(own))
+        st.caption(
+            f"Medians over the launches of the latest {queries.LATEST_NIGHTS} nights, by "
+            f"{own.over[0].build}, \N{PLUS-MINUS SIGN} their coefficient of variation. p is exact "
+            "and not corrected for the number of rows; no verdict is made of it."
+        )
+
 
 measured = [own.family for own in queries.cells() if own.family.model.is_moe]
 order = list(Gpu)
@@ -27,6 +44,7 @@ levels = queries.levels(places[place].gpu, places[place].engine)
 pairs = {pair.key: pair for pair in moe.pairs(levels)}
 if not pairs:
     st.info(moe.NO_PAIR)
+    show_splits(levels)
     st.stop()
 with right:
     named = {key: own.name for key, own in pairs.items()}
@@ -85,8 +103,4 @@ st.caption(
     "cache, so the peak tells their settings before it tells the model."
 )
 
-for group in splits(levels):
-    st.subheader(
-        f"Over more cards: {group[0][0].cell.family.model.short_name}, {group[0][0].build}"
-    )
-    st.html(moe_tables.split(group))
+show_splits(levels)

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard import frames, markup, queries, sentences, tables
+from dashboard import frames, hosts, markup, queries, sentences, tables
 from dashboard.address import asked
 from dashboard.charts.machine import memory_parts, memory_stack, telemetry
 from dashboard.charts.trial import gaps_over_time, percentiles, timeline
@@ -29,7 +29,7 @@ with left:
     st.subheader("What ran")
     st.html(markup.facts(sentences.trial_facts(facts)))
     with st.expander(f"Host {facts.host.name}, fingerprint {facts.host.fingerprint}"):
-        st.html(markup.facts(sentences.host_facts(facts.host)))
+        st.html(markup.facts(hosts.host_facts(facts.host)))
     with st.expander("Where the time went"):
         st.html(tables.phases(launch.phases_s))
 with right:

@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from runners import cards, host
@@ -37,18 +37,28 @@ class ProvidedEngines:
     find = provision
 
 
-def kinds_here() -> set[Gpu]:
-    """Kinds of devices of this host: a CPU, and that of its cards."""
+def devices_here() -> dict[Gpu, int]:
+    """How many devices of each kind a launch of this host may have: its CPU, and its cards."""
     names = [card.name for card in cards.describe()[0]]
-    return {Gpu.CPU, *(gpu for gpu, kind in host.KINDS.items() if any(kind in n for n in names))}
+    return {Gpu.CPU: 1, **{gpu: _count(kind, names) for gpu, kind in host.KINDS.items()}}
 
 
-def obstacle(one: PlannedLaunch, engines: ProvidedEngines, kinds: set[Gpu]) -> str | None:
+def _count(kind: str, names: Iterable[str]) -> int:
+    return sum(kind in name for name in names)
+
+
+def obstacle(
+    one: PlannedLaunch, engines: ProvidedEngines, present: Mapping[Gpu, int]
+) -> str | None:
     """Why the launch cannot be made on this host; None when it can."""
-    gpu = one.cells[0].family.gpu
-    if gpu not in kinds:
+    family = one.cells[0].family
+    gpu, seen = family.gpu, present[family.gpu]
+    if not seen:
         blind = "" if cards.CAN_SEE else ", or it cannot be seen: nvidia-ml-py is not installed"
         return f"there is no {gpu} on this host{blind}"
+    if seen < family.devices:
+        asked = f"{family.devices} x {gpu}"
+        return f"it needs {asked}, and this host has {seen} (CUDA_VISIBLE_DEVICES counts)"
     if not engines.has(one.build):
         return f"{one.build} is not provided: name it with --engine {one.build}=FOLDER"
     return None

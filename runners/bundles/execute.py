@@ -15,7 +15,7 @@ from pathlib import Path
 
 from runners import spool
 from runners.bundles.bundle import read
-from runners.bundles.engines import ProvidedEngines, kinds_here, obstacle
+from runners.bundles.engines import ProvidedEngines, devices_here, obstacle
 from runners.bundles.guards import STOP_S, alone, ended_by
 from runners.bundles.remaining import Made, Remaining, longest_s, remaining, spoiled
 from runners.errors import Killed, RunnerError
@@ -132,8 +132,8 @@ def _prepared(arguments: argparse.Namespace, began: float) -> Work:
         raise ValueError("--attempts must be 1 or more")
     bundle = read(arguments.bundle)
     engines = ProvidedEngines(arguments.engine, arguments.python)
-    kinds = kinds_here()
-    why = [obstacle(one, engines, kinds) for one in bundle.launches]
+    present = devices_here()
+    why = [obstacle(one, engines, present) for one in bundle.launches]
     for reason, count in Counter(filter(None, why)).items():
         log.info("left out: %d launches, %s", count, reason)
     here = [one for one, reason in zip(bundle.launches, why, strict=True) if reason is None]

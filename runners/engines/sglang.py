@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from packaging.version import Version
 
-from runners.engines import counters, sglang_memory
+from runners.engines import counters, nccl, sglang_memory
 from runners.engines.adapter import Memory, Start, Told
 from runners.engines.counters import Counters
 from runners.errors import UnsupportedCell
@@ -80,6 +80,7 @@ class Sglang:
             "SGL_FORCE_SHUTDOWN": "1",  # stop at SIGTERM instead of draining
             "TORCHINDUCTOR_CACHE_DIR": str(start.caches / "inductor"),
             "TRITON_CACHE_DIR": str(start.caches / "triton"),
+            **nccl.environment(start.family),
         }
 
     def counters(self, samples: Samples) -> Counters:

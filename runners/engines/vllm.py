@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 
-from runners.engines import counters, vllm_memory
+from runners.engines import counters, nccl, vllm_memory
 from runners.engines.adapter import Memory, Start, Told
 from runners.engines.counters import Counters
+from runners.errors import UnsupportedCell
 from runners.prometheus import Samples
 from schema.cells import Engine, Family, Gpu, KvCacheDtype, Precision
 from schema.models import Weights
@@ -55,6 +56,8 @@ class Vllm:
             command += ["--tensor-parallel-size", str(family.tensor_parallel)]
         if family.expert_parallel > 1:
             command += ["--enable-expert-parallel"]
+        if family.devices > 1:
+            command += _unfused(family)
         if _in_one_process(family):
             command += ["--distributed-executor-backend", "uni"]
         command += _precision_flags(family) + _memory_flags(family)
@@ -71,16 +74,21 @@ class Vllm:
             "TORCHINDUCTOR_CACHE_DIR": str(start.caches / "inductor"),
             "TRITON_CACHE_DIR": str(start.caches / "triton"),
         }
+        workers = start.family.tensor_parallel
         if start.family.gpu is Gpu.CPU:
             variables["VLLM_TARGET_DEVICE"] = "cpu"
             kv_cache = start.family.kv_cache_bytes or GIB
             variables["VLLM_CPU_KVCACHE_SPACE"] = str(max(1, kv_cache // GIB))
-            variables["OMP_NUM_THREADS"] = str(len(start.compute_cores))
+            variables["OMP_NUM_THREADS"] = str(max(1, len(start.compute_cores) // workers))
+            if workers > 1:
+                variables["VLLM_CPU_OMP_THREADS_BIND"] = _bound(start.compute_cores, workers)
             if _in_one_process(start.family):
                 variables["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"  # else `uni` becomes `mp`
         else:
             variables["VLLM_USE_FLASHINFER_SAMPLER"] = "0"  # compiles kernels at run time
-        return variables
+        if start.family.devices > 1:
+            variables |= {"VLLM_ALLREDUCE_USE_SYMM_MEM": "0", "VLLM_ALLREDUCE_USE_FLASHINFER": "0"}
+        return variables | nccl.environment(start.family)
 
     def counters(self, samples: Samples) -> Counters:
         return counters.read(samples, COUNTED)
@@ -115,6 +123,28 @@ def _in_one_process(family: Family) -> bool:
     """On a CPU, core and worker share a process: one import of 9 s less, and no spinning between
     them for the core that the client needs."""
     return family.gpu is Gpu.CPU and family.tensor_parallel == 1
+
+
+def _bound(cores: tuple[int, ...], workers: int) -> str:
+    """Cores of each worker, `0,2|1,3`; without so many they share all, which vLLM does not do by
+    itself: it wants a NUMA node for each."""
+    shares = (
+        cores[worker::workers] if workers <= len(cores) else cores for worker in range(workers)
+    )
+    return "|".join(",".join(map(str, share)) for share in shares)
+
+
+def _unfused(family: Family) -> list[str]:
+    """Fused with the norm, an all-reduce goes through FlashInfer, whose first choice is multicast.
+
+    Raises UnsupportedCell for a whole compilation-config: vLLM would lose it beside the dotted one.
+    """
+    if "compilation-config" in dict(family.settings):
+        raise UnsupportedCell(
+            "settings: with several cards compilation-config.pass_config.fuse_allreduce_rms is set "
+            "here, and vllm would lose the rest: write compilation-config.KEY instead"
+        )
+    return ["--compilation-config.pass_config.fuse_allreduce_rms", "false"]
 
 
 def _precision_flags(family: Family) -> list[str]:

@@ -13,6 +13,8 @@ from runners.engines.adapter import EXPECTED, Memory, Told
 from runners.prometheus import label
 
 GIB = 2**30
+OTHER_RANK = re.compile(r"^.*\(Worker_(?:\w+_)?TP[1-9]\d*\w* pid=.*$", re.MULTILINE)
+"""Lines of all tensor-parallel workers but the first, whose order in a log is chance."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,10 +123,11 @@ def memory(told: Told) -> Memory:
 
 
 def _from_log(log: str) -> dict[str, float]:
-    """The first worker's line of each; all workers hold the same."""
+    """Of the first worker, or of another where only that says it: each holds as much."""
+    mine = OTHER_RANK.sub("", log)
     found: dict[str, float] = {}
     for wording in WORDINGS:
-        line = re.search(wording.pattern, log)
+        line = re.search(wording.pattern, mine) or re.search(wording.pattern, log)
         if line and wording.name not in found:
             found[wording.name] = float(line[1].replace(",", "")) * wording.factor
     return found

@@ -3,14 +3,17 @@
 from runners.telemetry.watch import Span
 from schema.cells import Gpu
 
-FROM_MEMORY = ("gpu_memory_peak", "throughput_per_gpu_gb")
-FROM_ENERGY = ("energy_per_token",)
+FROM_CARDS = ("gpu_memory_peak", "throughput_per_gpu_gb", "energy_per_token")
 
 
 def seen(machine: Span) -> dict[str, float]:
-    """Peaks so far on this launch [B] and the energy of the window [J]; absent if not known."""
+    """Peaks so far on this launch [B] and the energy of the window [J]; absent if not known.
+
+    The peak is that of the fullest card, `gpu_memory_together` adds up all of theirs.
+    """
     values = {
         "gpu_memory_peak": machine.gpu_memory_peak,
+        "gpu_memory_together": machine.gpu_memory_together,
         "host_memory_peak": machine.host_memory_peak,
         "energy_j": machine.energy_j,
     }
@@ -19,12 +22,12 @@ def seen(machine: Span) -> dict[str, float]:
 
 def unseen(machine: Span, gpu: Gpu) -> dict[str, str]:
     """Metrics that telemetry should have given, each with why it did not."""
-    cards = (*FROM_MEMORY, *FROM_ENERGY) if gpu is not Gpu.CPU else ()
+    cards = FROM_CARDS if gpu is not Gpu.CPU else ()
     if machine.lost is not None:
         return dict.fromkeys(("host_memory_peak", *cards), machine.lost)
-    missing: dict[str, str] = {}
-    if cards and machine.gpu_memory_peak is None:
-        missing |= dict.fromkeys(FROM_MEMORY, "no card tells its memory")
-    if cards and machine.energy_j is None:
-        missing |= dict.fromkeys(FROM_ENERGY, "not every card has an energy counter")
-    return missing
+    asked = {
+        "gpu_memory_peak": (machine.gpu_memory_peak, "no card tells its memory"),
+        "throughput_per_gpu_gb": (machine.gpu_memory_together, "not every card tells its memory"),
+        "energy_per_token": (machine.energy_j, "not every card has an energy counter"),
+    }
+    return {name: asked[name][1] for name in cards if asked[name][0] is None}

@@ -22,10 +22,13 @@ def unseen(readings: Sequence[Telemetry], device: str, begin_s: float, end_s: fl
     return f"no reading of {device} for {gap:.1f} s, from {since:.1f} s after the launch on"
 
 
-def peak_memory(readings: Sequence[Telemetry], devices: Sequence[str]) -> float | None:
-    """Highest memory seen on one of the devices, B; None where none tells it."""
-    seen = [r.memory_bytes for r in readings if r.device in devices and r.memory_bytes]
-    return float(max(seen)) if seen else None
+def peak_memory(readings: Sequence[Telemetry], devices: Sequence[str]) -> dict[str, float]:
+    """Highest memory seen on each of the devices that tell it, B."""
+    peaks: dict[str, float] = {}
+    for one in readings:
+        if one.device in devices and one.memory_bytes:
+            peaks[one.device] = max(peaks.get(one.device, 0.0), float(one.memory_bytes))
+    return peaks
 
 
 def energy_j(

@@ -35,6 +35,8 @@ class Span:
 
     gpu_memory_peak: float | None
     """Of the fullest card since the launch, B."""
+    gpu_memory_together: float | None
+    """The peaks of all cards since the launch, added up, B; None unless every card has one."""
     host_memory_peak: float | None
     """Of the engine's processes since the launch, B."""
     energy_j: float | None
@@ -110,9 +112,11 @@ class Watch:
             seen, uuids = list(self.readings), self._uuids
         lost = self._lost(seen, begin_s, end_s)
         known = [] if lost else seen
+        peaks = readings.peak_memory(known, uuids)
         return Span(
-            gpu_memory_peak=readings.peak_memory(known, uuids),
-            host_memory_peak=readings.peak_memory(known, (readings.CPU,)),
+            gpu_memory_peak=max(peaks.values(), default=None),
+            gpu_memory_together=sum(peaks.values()) if len(peaks) == len(uuids) > 0 else None,
+            host_memory_peak=readings.peak_memory(known, (readings.CPU,)).get(readings.CPU),
             energy_j=readings.energy_j(known, uuids, begin_s, end_s),
             throttle_reasons=readings.throttle_reasons(known, uuids, begin_s, end_s),
             lost=lost,

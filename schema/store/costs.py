@@ -50,7 +50,7 @@ def launch_costs(session: Session, nights: Sequence[str]) -> list[LaunchCost]:
             night=night,
             family=families[cell].key,
             gpu=families[cell].gpu,
-            hours=(ended - started).total_seconds() / 3600 * families[cell].tensor_parallel,
+            hours=(ended - started).total_seconds() / 3600 * families[cell].devices,
             valid_trials=count,
         )
         for night, cell, started, ended, count in rows

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Select, exists, select
 from sqlalchemy.orm import Session, aliased
 
 from schema.cells import Cell
+from schema.hosts import Host
 from schema.session import SchemaError
 from schema.tables import (
     BuildRow,
@@ -18,7 +19,7 @@ from schema.tables import (
     MeasurementRow,
     TrialRow,
 )
-from schema.trials import Arm, Build, Card, Check, Host, TrialState
+from schema.trials import Arm, Build, Check, TrialState
 
 
 class UnknownTrial(SchemaError):
@@ -133,8 +134,7 @@ def trial(session: Session, key: str) -> TrialFacts:
 
 
 def _host(row: HostRow) -> Host:
-    plain = {field: getattr(row, field) for field in Host.model_fields if field != "cards"}
-    return Host(cards=tuple(Card.model_validate(card) for card in row.cards), **plain)
+    return Host.model_validate({field: getattr(row, field) for field in Host.model_fields})
 
 
 def _launch(row: LaunchRow) -> LaunchFacts:

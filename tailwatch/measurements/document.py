@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from dashboard.levels import LEAST_LAUNCHES
 from regressions.sentences import counted
 from schema.models import Weights
 from tailwatch.measurements.comparisons import comparisons
 from tailwatch.measurements.found import Found
 from tailwatch.measurements.loads import loads, overview
-from tailwatch.measurements.markdown import LEAST_LAUNCHES, table
+from tailwatch.measurements.markdown import table
 from tailwatch.measurements.memory import memory_table
+from tailwatch.measurements.more_cards import over_more_cards
 from tailwatch.measurements.noise import explained, noise
 from tailwatch.measurements.published import published
-from tailwatch.measurements.sparse import over_more_cards, sparse_beside_dense
+from tailwatch.measurements.sparse import sparse_beside_dense
 
 CAPTIONS = {
     "batch": "Throughput and median ITL over the number of requests in flight",
@@ -33,9 +35,9 @@ requests."""
 
 SPARSE = """\
 Medians over launches; a ratio is the sparse model's over the dense one's. The *tail* is P99 / P50
-of ITL. *Per GPU memory* is throughput per GB of the peak, which engines fill with KV cache whatever
-the model. *Experts read* is how many of a layer's experts a batch chooses together if all are
-chosen evenly, E (1 - (1 - k/E)^b): the weights that a step reads. A curve *bends* in the step
+of ITL. *Per GPU memory* is throughput per GB of the cards' peaks, which engines fill with KV cache
+whatever the model. *Experts read* is how many of a layer's experts a batch chooses together if all
+are chosen evenly, E (1 - (1 - k/E)^b): the weights that a step reads. A curve *bends* in the step
 between two measured batches where a doubling of the batch gains least throughput."""
 
 

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from dashboard.levels import Level, levels_of
 from regressions.policy import Policy
 from schema.cells import Cell
+from schema.hosts import Host
 from schema.judgements import Judgement
 from schema.store.cells import cells
 from schema.store.judgements import judgements
@@ -15,7 +16,7 @@ from schema.store.nights import NightSummary, cells_without_trials, nights
 from schema.store.requests import requests
 from schema.store.trials import TrialSummary, trial, trials_of_night
 from schema.store.values import values_of_latest
-from schema.trials import Host, TrialState
+from schema.trials import TrialState
 from tailwatch.measurements.gaps import Within, within
 
 Tell = Callable[[str], None]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from dashboard.hosts import link_words
 from dashboard.levels import Level, families, load_words, model_words
 from dashboard.units import NONE
 from regressions.sentences import counted
@@ -46,8 +47,12 @@ def _launched(own: Sequence[Level], found: Found) -> tuple[str, ...]:
 def _host(found: Found, fingerprint: str) -> str:
     host = found.hosts[fingerprint]
     cards = ", ".join(dict.fromkeys(card.name for card in host.cards))
-    versions = f"driver {host.driver or NONE}, CUDA {host.cuda or NONE}"
-    return f"{host.name}, {len(host.cards)} x {cards}, {versions}" if cards else host.name
+    if not cards:
+        return host.name
+    joined = "".join(f" by {words}" for words in dict.fromkeys(map(link_words, host.links)))
+    versions = [f"driver {host.driver or NONE}", f"CUDA {host.cuda or NONE}"]
+    versions += [f"NCCL {host.nccl}"] if host.nccl else []
+    return ", ".join([host.name, f"{len(host.cards)} x {cards}{joined}", *versions])
 
 
 def loads(found: Found) -> Iterator[str]:

@@ -2,13 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from dashboard.units import NONE, percent, quantity
+from dashboard.levels import LEAST_LAUNCHES, spread
+from dashboard.units import NONE, plus_minus, quantity
 from stats.samples import median
-from stats.spread import Variation, variation
-
-LEAST_LAUNCHES = 3
-"""That a spread is told of."""
-PLUS_MINUS = "\N{PLUS-MINUS SIGN}"
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]], *, text: int = 1) -> Iterator[str]:
@@ -25,11 +21,6 @@ def _field(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def spread(values: Sequence[float]) -> Variation | None:
-    """How launches scatter; None of fewer than LEAST_LAUNCHES."""
-    return variation([values]) if len(values) >= LEAST_LAUNCHES else None
-
-
 def figure(values: Sequence[float], unit: str, launches: int) -> str:
     """Median over launches with their coefficient of variation: `4.862 ms ±0.39 %`.
 
@@ -40,13 +31,8 @@ def figure(values: Sequence[float], unit: str, launches: int) -> str:
     text = quantity(median(values), unit)
     seen = spread(values)
     if seen is not None:
-        text += f" {PLUS_MINUS}{share(seen.cv)}"
+        text += f" {plus_minus(seen.cv)}"
     return text if len(values) == launches else f"{text} ({len(values)})"
-
-
-def share(part: float) -> str:
-    """`0.0039` -> `0.39 %`."""
-    return percent(part).removeprefix("+")
 
 
 def counted_launches(launches: int) -> str:

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 
-from dashboard.levels import Level, load_words
-from dashboard.units import NONE
+from dashboard.levels import LEAST_LAUNCHES, Level, load_words, spread
+from dashboard.units import NONE, share
 from schema.metrics import METRICS
 from stats.power import smallest_change
 from stats.rank_test import least_p
 from stats.spread import Variation, variation
 from tailwatch.measurements.found import Found
 from tailwatch.measurements.gaps import PARTS
-from tailwatch.measurements.markdown import LEAST_LAUNCHES, share, spread, table
+from tailwatch.measurements.markdown import table
 from tailwatch.measurements.memory import name
 
 DETAILED = ("output_throughput", "itl_p50", "itl_p99", "ttft_p50", "energy_per_token")

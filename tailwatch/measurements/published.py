@@ -4,12 +4,13 @@ from collections.abc import Iterator, Sequence
 
 from dashboard.levels import Level, load_words, model_words
 from dashboard.moe import ratio
+from dashboard.parallel import contrasts
 from dashboard.units import quantity, times
-from schema.cells import Precision
+from schema.cells import Gpu, Precision
 from schema.metrics import METRICS
 from tailwatch.measurements.found import Found
 from tailwatch.measurements.markdown import counted_launches, figure, table
-from tailwatch.measurements.quoted import FIGURES, FP8_GAIN, RATIOS, Quoted
+from tailwatch.measurements.quoted import FIGURES, FP8_GAIN, LLAMA, RATIOS, TP_GAIN, Quoted
 
 ABSENT = "not measured yet"
 CARDS = 2
@@ -34,7 +35,12 @@ def published(found: Found) -> Iterator[str]:
         (one.words, times(one.value), _apart(one.over, one.under, found.levels)) for one in RATIOS
     ]
     gain = ("ITL in bf16 over ITL in fp8, at most", times(FP8_GAIN), _fp8(found.levels))
-    yield from table(("published ratio", "figure", "ours"), [*ratios, gain], text=3)
+    cards = (
+        f"H200, bf16, {LLAMA}: TP 2 over TP 1; ours: throughput",
+        " to ".join(f"{end:.3f}" for end in TP_GAIN),
+        _second_card(found.levels),
+    )
+    yield from table(("published ratio", "figure", "ours"), [*ratios, gain, cards], text=3)
     yield WHY
     yield ""
 
@@ -110,6 +116,15 @@ def _fp8(levels: Sequence[Level]) -> str:
         return ABSENT
     largest = max(both, key=lambda one: ratio(one[0], one[1], "itl_p50") or 0.0)
     return f"{_ratios([largest], 'itl_p50')}: {model_words(largest[1].cell)}"
+
+
+def _second_card(levels: Sequence[Level]) -> str:
+    """In the closed loops that published figures of the same model are of."""
+    loads = [one for one in FIGURES if one.model == LLAMA and one.gpu is Gpu.H200 and one.batch]
+    alike = [own for one in loads for own in _alike(one, levels)]
+    made = [one for own in contrasts(alike) for one in own.ratios]
+    beside = [(one.over, one.under) for one in made if one.metric == "output_throughput"]
+    return _ratios(beside, "output_throughput")
 
 
 def _else(own: Level) -> tuple[object, ...]:

@@ -20,6 +20,7 @@ from regressions.night import judge_night
 from regressions.policy import read_policy
 from schema.arrivals import Arrival
 from schema.cells import Cell, Engine, Family, Gpu, Precision, Workload
+from schema.hosts import Card, Host
 from schema.lengths import Lengths
 from schema.models import Model, Weights
 from schema.nights import Night, NightKind
@@ -28,18 +29,7 @@ from schema.session import writing
 from schema.store.annotations import annotate
 from schema.store.launches import record
 from schema.store.nights import record_night
-from schema.trials import (
-    Arm,
-    Artefact,
-    Build,
-    Card,
-    Check,
-    Host,
-    Launch,
-    Telemetry,
-    Trial,
-    TrialState,
-)
+from schema.trials import Arm, Artefact, Build, Check, Launch, Telemetry, Trial, TrialState
 
 NIGHT = "2026-11-21-release-vllm-0.32.0-vs-0.31.0"
 APP = Path(__file__).parents[2] / "dashboard" / "app.py"

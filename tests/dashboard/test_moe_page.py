@@ -1,5 +1,6 @@
 """The page of sparse models beside dense ones: over real Hopper nights, and in words."""
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,13 +8,19 @@ from dataclasses import replace
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.levels import Level, levels_of
+from dashboard.levels import Level, Ratio, levels_of
 from dashboard.moe import bend_words, pairs, ratio
-from dashboard.parallel import beside, split_words, splits
+from dashboard.moe_tables import contrast
+from dashboard.parallel import Contrast, contrasts
+from dashboard.units import times
 from schema.cells import Cell, Gpu
-from schema.session import reading
+from schema.nights import Night
+from schema.session import reading, writing
 from schema.store.cells import cells
+from schema.store.launches import record
+from schema.store.nights import record_night
 from schema.store.values import values_of_latest
+from schema.trials import Launch, Trial
 
 Open = Callable[..., AppTest]
 
@@ -49,7 +56,7 @@ def test_the_page_tells_the_ratio_the_bend_and_that_weights_are_dummy(
     assert f", {found:.2f} times at batch 128" in text
     assert "A doubling of the batch gains least from batch 1 to 8" in text
     assert "Weights are dummy, of the true shape" in text
-    assert "Over more cards" not in text
+    assert "against TP" not in text
 
 
 def test_the_address_chooses_engine_and_load(hopper_url: str, open_page: Open) -> None:
@@ -106,14 +113,54 @@ def _split(make_cell: Callable[..., Cell], tensor: int, expert: int = 1) -> Leve
     )
 
 
-def test_ways_to_split_a_model_over_cards_stand_side_by_side(
+def test_a_split_is_set_against_fewer_cards_and_experts_against_slices(
     make_cell: Callable[..., Cell],
 ) -> None:
     two, both, one = _split(make_cell, 2), _split(make_cell, 2, 2), _split(make_cell, 1)
-    group = splits([both, two, one])[0]
-    assert [split_words(own) for own in group] == ["TP 1", "TP 2", "TP 2 EP 2"]
-    assert beside(group) == [[one, two, both]]
-    assert ratio(two, one, "output_throughput") == 2
+    found = contrasts([both, two, one])
+    assert [own.words for own in found] == [("TP 1", "TP 2"), ("TP 2", "TP 2 EP 2")]
+    (gained,), (moved,) = (own.ratios for own in found)
+    assert (gained.under, gained.over, gained.value) == (one, two, 2)
+    assert (moved.under, moved.over, moved.value) == (two, both, 1)
+
+
+def test_splits_of_two_builds_or_of_no_common_load_are_not_set_against_each_other(
+    make_cell: Callable[..., Cell],
+) -> None:
+    one, two = _split(make_cell, 1), _split(make_cell, 2)
+    assert contrasts([one, replace(two, build="sglang 0.5.17")]) == []
+    other = two.cell.workload.model_copy(update={"name": "other", "concurrency": 64})
+    moved = two.cell.model_copy(update={"workload": other})
+    assert contrasts([one, replace(two, cell=moved)]) == []
+
+
+def _levels(make_cell: Callable[..., Cell], launches: int) -> Ratio:
+    over, under = _split(make_cell, 2), _split(make_cell, 1)
+    metric = "output_throughput"
+    return Ratio(
+        metric=metric,
+        over=replace(over, values={metric: [200.0 + own for own in range(launches)]}),
+        under=replace(under, values={metric: [100.0 + own for own in range(launches)]}),
+    )
+
+
+def test_a_ratio_has_the_spread_of_both_sides_and_a_p_of_enough_launches(
+    make_cell: Callable[..., Cell],
+) -> None:
+    two, three, five = (_levels(make_cell, launches) for launches in (2, 3, 5))
+    assert (two.cv, two.p, three.p) == (None, None, None)
+    assert three.cv == pytest.approx(math.hypot(1 / 201, 1 / 101))
+    assert five.value == 202 / 102
+    assert five.p == pytest.approx(2 / math.comb(10, 5))  # all of one side above the other
+
+
+def test_the_table_of_a_split_shows_both_sides_with_their_spread(
+    make_cell: Callable[..., Cell],
+) -> None:
+    made = _levels(make_cell, 5)
+    shown = re.sub(r"<[^>]+>", " ", contrast(Contrast(over=[made.over], under=[made.under])))
+    for text in ("TP 2 / TP 1", "102.0 tok/s", "±1.6 %", "202.0 tok/s", times(1.98), "0.0079"):
+        assert text in shown
 
 
 def test_pairs_that_differ_in_how_experts_are_split_have_names_of_their_own(
@@ -130,5 +177,28 @@ def test_pairs_that_differ_in_how_experts_are_split_have_names_of_their_own(
     ]
 
 
+def test_the_page_shows_what_a_second_card_gains_also_without_a_pair(
+    database_url: str,
+    open_page: Open,
+    make_night: Callable[..., Night],
+    make_launch: Callable[..., Launch],
+    make_trial: Callable[..., Trial],
+) -> None:
+    with writing(database_url) as session:
+        record_night(session, make_night())
+        for tensor in (1, 2):
+            trial = make_trial()
+            family = trial.cell.family.model_copy(update={"tensor_parallel": tensor})
+            cell = trial.cell.model_copy(update={"family": family})
+            own = trial.model_copy(
+                update={"cell": cell, "measurements": {"itl_p50": 0.02 / tensor}}
+            )
+            record(session, make_launch(trials=(own,)))
+    text = seen(open_page(database_url, "moe"))
+    assert "No sparse model was measured beside a dense one" in text
+    assert "TP 2 against TP 1" in text
+    assert all(shown in text for shown in ("20.00 ms", "10.00 ms", times(0.5)))
+
+
 def test_one_way_to_split_is_nothing_to_compare(make_cell: Callable[..., Cell]) -> None:
-    assert splits([_split(make_cell, 2)]) == []
+    assert contrasts([_split(make_cell, 2)]) == []

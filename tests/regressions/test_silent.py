@@ -10,6 +10,7 @@ from regressions.night import judge_night
 from regressions.policy import SHADOW_POLICY, Policy, read_shadow_policy
 from regressions.silent import judge_in_shadow
 from schema.documents import BadDocument
+from schema.hosts import Host
 from schema.judgements import Verdict
 from schema.nights import Night
 from schema.store.episodes import episodes
@@ -17,7 +18,7 @@ from schema.store.judgements import judgements
 from schema.store.launches import record
 from schema.store.nights import record_night
 from schema.store.silent import control_verdicts, shadows, two_verdicts
-from schema.trials import Arm, Build, Host, Launch, Trial
+from schema.trials import Arm, Build, Launch, Trial
 
 NIGHTS = [f"2026-11-{day}" for day in range(10, 16)]
 LAST = NIGHTS[-1]

@@ -14,9 +14,10 @@ from regressions.compare import compare, side
 from regressions.policy import Policy
 from regressions.segments import carried
 from regressions.witnesses import fingerprint, says, together
+from schema.hosts import Host
 from schema.judgements import Comparison
 from schema.store.values import Value
-from schema.trials import Arm, Host, Launch
+from schema.trials import Arm, Launch
 
 MOVED, STEADY, SILENT = Witness.MOVED, Witness.STEADY, Witness.SILENT
 STILL = [100.0, 100.4, 99.7, 100.2, 99.9, 100.1]
@@ -73,6 +74,8 @@ def test_witnesses_together_say_what_most_say_who_speak(said: list[Witness], mos
         ({"cards": ()}, Fingerprint.HOST),
         ({"driver": "575.57", "kernel": "6.9"}, Fingerprint.SEVERAL),
         ({"name": "bench-02", "driver": "575.57"}, Fingerprint.HOST),
+        ({"nccl": "2.29.7"}, Fingerprint.SAME),  # the build brings it
+        ({"nccl": "2.29.7", "driver": "575.57"}, Fingerprint.DRIVER),
     ],
 )
 def test_a_fingerprint_says_what_changed(

@@ -21,10 +21,11 @@ from runners.launch import Options, launch
 from runners.server import free_port
 from schema.arrivals import Arrival
 from schema.cells import Cell, Engine, Family, Gpu, Precision, Workload
+from schema.hosts import Card
 from schema.lengths import Lengths
 from schema.models import Model, Weights
 from schema.nights import PlannedLaunch
-from schema.trials import Arm, BuildSpec, Card, Launch
+from schema.trials import Arm, BuildSpec, Launch
 
 FAKE_NVML = Path(__file__).with_name("fake_nvml")
 FAKE = Path(__file__).with_name("fake_engine.py")

@@ -36,6 +36,7 @@ mem usage=1.50 GB.
 K size: 0.25 GB, V size: 0.25 GB
 [2026-11-22 05:40:06] Capture target decode CUDA graph end. elapsed=83.48 s, mem usage=0.25 GB, \
 avail mem=12.52 GB.
+[2026-11-22 05:38:32 TP0] sglang is using nccl==2.28.9
 [2026-11-22 05:40:06] max_total_num_tokens=4096, chunked_prefill_size=8192, context_len=2048
 [2026-11-22 05:40:06] The server is fired up and ready to roll!"""
 SGLANG_SAYS = {"version": "0.5.17", "dtype": "bfloat16", "tp_size": 1, "disable_radix_cache": True}

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from runners.engines import nccl
 from runners.engines.adapter import Start
 from runners.engines.catalogue import ADAPTERS
 from runners.engines.sglang import Sglang
@@ -19,6 +20,7 @@ from schema.models import Model, Weights
 CellMaker = Callable[..., Cell]
 GIB = 2**30
 DUMMY = "--load-format dummy --skip-tokenizer-init"
+UNFUSED = "--compilation-config.pass_config.fuse_allreduce_rms false"
 LLAMA = Model(
     name="meta-llama/Meta-Llama-3.1-8B-Instruct",
     weights=Weights.DUMMY,
@@ -86,10 +88,10 @@ def test_a_vllm_command_is_its_documented_flags() -> None:
     [
         ({"model": REAL}, ""),  # the checkpoint is loaded
         ({}, DUMMY),
-        ({"tensor_parallel": 2}, f"{DUMMY} --tensor-parallel-size 2"),
+        ({"tensor_parallel": 2}, f"{DUMMY} --tensor-parallel-size 2 {UNFUSED}"),
         (
             {"model": REAL, "tensor_parallel": 2, "expert_parallel": 2},
-            "--tensor-parallel-size 2 --enable-expert-parallel",
+            f"--tensor-parallel-size 2 --enable-expert-parallel {UNFUSED}",
         ),
         ({"model": REAL, "kv_cache_bytes": 2 * GIB}, f"--kv-cache-memory-bytes {2 * GIB}"),
         ({"precision": Precision.FP8}, DUMMY),
@@ -113,6 +115,63 @@ def test_vllm_on_a_cpu_takes_its_cache_and_cores_from_the_environment() -> None:
     assert variables["VLLM_TARGET_DEVICE"] == "cpu"
     assert variables["VLLM_CPU_KVCACHE_SPACE"] == "2"
     assert variables["OMP_NUM_THREADS"] == "1"
+
+
+@pytest.mark.parametrize("engine", Engine)
+def test_several_cards_talk_without_multicast(engine: Engine) -> None:
+    def said(tensor_parallel: int) -> dict[str, str]:
+        asked = family(engine=engine, tensor_parallel=tensor_parallel)
+        return ADAPTERS[engine].environment(start(asked))
+
+    assert nccl.WITHOUT_MULTICAST.items() <= said(2).items()
+    assert said(2)["NCCL_DEBUG"] == "VERSION"  # NCCL then says once which one it is
+    assert not {name for name in said(1) if "NCCL" in name or "SYMM" in name}
+
+
+def test_vllm_uses_no_all_reduce_of_its_own_that_needs_multicast() -> None:
+    variables = Vllm().environment(start(family(tensor_parallel=2)))
+    assert variables["VLLM_ALLREDUCE_USE_SYMM_MEM"] == "0"
+    assert variables["VLLM_ALLREDUCE_USE_FLASHINFER"] == "0"
+
+
+def test_a_setting_that_vllm_would_lose_is_refused() -> None:
+    """Of two ways to write one flag it keeps the dotted one."""
+    lost = (("compilation-config", '{"mode": 0}'),)
+    assert "compilation-config" in flags(family(settings=lost))
+    with pytest.raises(UnsupportedCell, match=r"write compilation-config\.KEY instead"):
+        flags(family(settings=lost, tensor_parallel=2))
+
+
+@pytest.mark.parametrize(
+    ("line", "version"),
+    [
+        ("NCCL version 2.28.9+cuda13.0", "2.28.9"),
+        ("(Worker_TP0 pid=9) INFO [pynccl.py:113] vLLM is using nccl==2.29.7", "2.29.7"),
+        ("[2026-11-22 05:38:32 TP0] sglang is using nccl==2.27.7", "2.27.7"),
+        ("backend=nccl", None),
+    ],
+)
+def test_the_nccl_of_a_launch_is_the_one_that_says_so(line: str, version: str | None) -> None:
+    assert nccl.version(f"INFO: one\n{line}\nINFO: two\n") == version
+
+
+@pytest.mark.parametrize(
+    ("workers", "cores", "bound", "threads"),
+    [
+        (2, (0, 1, 2, 3), "0,2|1,3", "2"),
+        (2, (0, 1, 2), "0,2|1", "1"),
+        (2, (0,), "0|0", "1"),  # vLLM refuses to do it by itself
+        (1, (0, 1, 2), None, "3"),
+    ],
+)
+def test_workers_on_a_cpu_share_its_cores(
+    workers: int, cores: tuple[int, ...], bound: str | None, threads: str
+) -> None:
+    asked = family(gpu=Gpu.CPU, tensor_parallel=workers)
+    variables = Vllm().environment(start(asked, compute_cores=cores))
+    assert variables.get("VLLM_CPU_OMP_THREADS_BIND") == bound
+    assert variables["OMP_NUM_THREADS"] == threads
+    assert not any("NCCL" in name for name in variables)
 
 
 def test_a_variants_flags_come_last() -> None:

@@ -117,6 +117,28 @@ def test_each_wording_of_vllm_is_read(words: str) -> None:
     assert known(Engine.VLLM, told(f"(EngineCore) INFO [x.py:1] {line}")) == {name: value}
 
 
+VLLM_TWO_WORKERS = """\
+(Worker_TP1_EP1 pid=12) INFO [x.py:1] Model loading took 43.52 GiB memory and 2 seconds
+(Worker_TP0_EP0 pid=11) INFO [x.py:1] Model loading took 43.51 GiB memory and 3 seconds
+(Worker_TP1_EP1 pid=12) INFO [x.py:1] Available KV cache memory: 80.25 GiB
+(Worker_TP0_EP0 pid=11) INFO [x.py:1] Available KV cache memory: 80.5 GiB
+(EngineCore pid=10) INFO [x.py:1] GPU KV cache size: 1,314,816 tokens
+(Worker_TP1_EP1 pid=12) INFO [x.py:1] Graph capturing finished in 9 secs, took 0.5 GiB
+"""
+
+
+def test_vllm_is_read_for_one_worker_whichever_spoke_first() -> None:
+    """In the prefixes that 0.32.0 gives two workers on a CPU; the last is said by one of them."""
+    assert known(Engine.VLLM, told(VLLM_TWO_WORKERS)) == pytest.approx(
+        {
+            "weight_memory": 43.51 * GIB,
+            "kv_cache_memory": 80.5 * GIB,
+            "kv_cache_capacity": 1_314_816,
+            "graph_memory": 0.5 * GIB,
+        }
+    )
+
+
 OLD = (
     "Actual usage is 15.0 GiB for weight, 2.0 GiB for peak activation, 0.5 GiB for non-torch "
     "memory, and 1.0 GiB for CUDAGraph memory."

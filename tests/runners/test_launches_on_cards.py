@@ -1,9 +1,15 @@
 """SGLang, cards and telemetry through the real protocol, on a host with two made-up cards."""
 
+import fcntl
+import os
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from runners import cards, device
+from runners.bundles.engines import ProvidedEngines, devices_here, obstacle
 from runners.keeper import TERM_GRACE_S
 from runners.telemetry import readings
 from runners.telemetry.watch import Watch
@@ -30,6 +36,8 @@ def test_a_launch_of_sglang_is_measured(run_launch: Launcher, plan: PlannedLaunc
     assert document.command[1:3] == ("-m", "sglang.launch_server")
     assert (document.build.engine, document.build.version) == (Engine.SGLANG, "0.5.17")
     assert document.environment["CUDA_VISIBLE_DEVICES"] == "0,1"
+    assert document.environment["NCCL_NVLS_ENABLE"] == "0"
+    assert document.host.nccl == "2.28.9"
     assert document.effective["version"] == "0.5.17"
     assert document.effective["disable_radix_cache"] == "True"
     assert "fired up and ready to roll" in document.log_tail
@@ -51,8 +59,53 @@ def test_its_memory_and_energy_are_known(run_launch: Launcher, plan: PlannedLaun
     assert values["kv_cache_capacity"] == 4096
     assert values["gpu_memory_peak"] == 2000 * 2**20
     tokens = values["output_throughput"]
+    assert values["throughput_per_gpu_gb"] == pytest.approx(tokens / (3000 * 2**20 / 1e9))
     assert values["energy_per_token"] == pytest.approx(800 / tokens, rel=0.25)  # 800 W
     assert {reading.device for reading in document.telemetry} == {"cpu", "GPU-1", "GPU-2"}
+
+
+def test_both_cards_must_be_free_of_other_launches(
+    run_launch: Launcher, plan: PlannedLaunch
+) -> None:
+    with os.fdopen(device.open_lock("GPU-2"), "r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        os.pwrite(lock.fileno(), b"process 17: a launch", 0)
+        document = run_launch(plan, options={"device_within_s": 0.2})
+    assert document.trials[0].reason == (
+        "DeviceBusy: GPU-2 taken by process 17: a launch: wait for it, or end it"
+    )
+
+
+def test_both_cards_must_be_free_of_strangers(
+    run_launch: Launcher, plan: PlannedLaunch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cards, "processes", lambda uuids: {uuids[0]: [], uuids[1]: [4711]})
+    (trial,) = run_launch(plan).trials
+    assert (trial.reason or "").startswith(
+        "DeviceBusy: a GPU is in use by others (GPU-2: processes [4711])"
+    )
+
+
+def test_what_an_engine_of_two_cards_left_is_found_by_either(alone: Path) -> None:
+    left = subprocess.Popen(["sleep", "60"], env={device.MARK: "GPU-1,GPU-2"})
+    try:
+        assert device.leftovers(("GPU-1",)) == device.leftovers(("GPU-2", "GPU-3")) == [left.pid]
+        assert device.leftovers(("GPU-3",)) == []
+    finally:
+        left.kill()
+        left.wait()
+
+
+def test_a_host_with_fewer_cards_leaves_a_launch_for_another(
+    two_cards: tuple[str, ...], plan: PlannedLaunch, make_plan: PlanMaker, make_cell: CellMaker
+) -> None:
+    four = {"engine": Engine.SGLANG, "gpu": Gpu.H100, "tensor_parallel": 4}
+    larger = make_plan(make_cell(four), build="sglang==0.5.17")
+    engines = ProvidedEngines(["sglang==0.5.17"])
+    assert obstacle(plan, engines, devices_here()) is None
+    assert obstacle(larger, engines, devices_here()) == (
+        "it needs 4 x h100, and this host has 2 (CUDA_VISIBLE_DEVICES counts)"
+    )
 
 
 def test_a_hit_of_its_prefix_cache_is_seen_although_the_counter_was_absent(

@@ -134,12 +134,21 @@ def test_without_limits_there_is_no_goodput() -> None:
 
 
 def test_what_the_launch_knows_keeps_its_base_units() -> None:
-    known = {"gpu_memory_peak": 80e9, "energy_j": 40.0, "startup_s": 30.0, "weight_memory": 15e9}
+    cards = {"gpu_memory_peak": 80e9, "gpu_memory_together": 80e9}
+    known = {**cards, "energy_j": 40.0, "startup_s": 30.0, "weight_memory": 15e9}
     values, _ = measure(window(request()), Limits(), known)
     assert values["gpu_memory_peak"] == 80e9
     assert values["energy_per_token"] == pytest.approx(10)  # J/tok
     assert values["throughput_per_gpu_gb"] == pytest.approx(2 / 80)  # tok/s/GB
-    assert "energy_j" not in values
+    assert not {"energy_j", "gpu_memory_together"} & set(values)
+
+
+def test_tokens_per_gigabyte_are_of_all_cards_together() -> None:
+    """The same tokens over twice the memory are half as many a gigabyte."""
+    two = {"gpu_memory_peak": 80e9, "gpu_memory_together": 150e9}
+    values, _ = measure(window(request()), Limits(), two)
+    assert values["throughput_per_gpu_gb"] == pytest.approx(2 / 150)
+    assert values["gpu_memory_peak"] == 80e9
 
 
 def test_what_is_not_known_is_absent() -> None:
@@ -148,6 +157,7 @@ def test_what_is_not_known_is_absent() -> None:
 
 
 def test_every_measurement_is_a_known_metric() -> None:
-    known = {"gpu_memory_peak": 8e9, "energy_j": 1.0, "host_memory_peak": 1e9}
+    peaks = {"gpu_memory_peak": 8e9, "gpu_memory_together": 8e9, "host_memory_peak": 1e9}
+    known = {**peaks, "energy_j": 1.0}
     values, missing = measure(window(*map(request, range(400))), Limits(e2e_s=1), known)
     assert set(values) | set(missing) <= set(METRICS)

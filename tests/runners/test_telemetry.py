@@ -67,6 +67,13 @@ def test_reasons_that_slow_a_card_are_told_and_the_power_cap_is_not() -> None:
     assert readings.throttle_reasons(seen, (), 0.0, 3.0) == 0  # a CPU host
 
 
+def test_each_card_has_its_own_peak() -> None:
+    seen = [card(1.0, memory_bytes=5), card(2.0, memory_bytes=9), card(3.0, memory_bytes=7)]
+    seen += [own.model_copy(update={"device": "GPU-2", "memory_bytes": 4}) for own in seen]
+    assert readings.peak_memory(seen, ("GPU-1", "GPU-2")) == {"GPU-1": 9, "GPU-2": 4}
+    assert readings.peak_memory([card(1.0)], ("GPU-1",)) == {}
+
+
 def test_a_silence_is_told_with_when_it_began() -> None:
     seen = [card(at) for at in (0.0, 0.2, 0.4, 3.0)]
     assert readings.unseen(seen, "GPU-1", 0.0, 0.5) is None
@@ -81,6 +88,7 @@ def test_a_silence_is_told_with_when_it_began() -> None:
 def test_what_telemetry_could_not_give_is_told_and_never_zero() -> None:
     lost = Span(
         gpu_memory_peak=None,
+        gpu_memory_together=None,
         host_memory_peak=None,
         energy_j=None,
         throttle_reasons=None,
@@ -119,6 +127,7 @@ def test_two_cards_are_read_on_the_clock_of_the_watch(two_cards: tuple[str, ...]
         span = watch.span(begin, begin + 0.5)
     assert span.energy_j == pytest.approx(800 * 0.5, rel=0.1)  # 300 W and 500 W
     assert span.gpu_memory_peak == 2000 * 2**20  # of the fuller card
+    assert span.gpu_memory_together == 3000 * 2**20
     assert span.throttle_reasons == 0
     assert span.lost is None
     ones = [reading for reading in watch.readings if reading.device == "GPU-2"]

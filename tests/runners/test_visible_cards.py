@@ -4,7 +4,7 @@ import pytest
 
 from runners import cards
 from runners.cards import visible
-from schema.trials import Card
+from schema.hosts import Card
 
 PRESENT = tuple(
     Card(uuid=f"GPU-{name}", name="NVIDIA H200", memory_bytes=1) for name in ("aa1", "ab2", "b3")

@@ -140,7 +140,6 @@ def test_every_mistake_is_told_at_once_with_line_and_key(tmp_path: Path) -> None
         "21: families[2].model: no such model; did you mean tiny?",
         "25: families[2].workloads[0]: no such workload; did you mean offline?",
         "25: families[2].workloads[2]: offline is listed twice; keep one",
-        "30: families[3].tensor_parallel: a cpu host counts as one device; use 1",
         "30: families[3].tensor_parallel: 3 does not divide 4 heads",
         "31: families[3].expert_parallel: tiny is dense: it has no experts",
         "31: families[3].expert_parallel: 2 must be 1 or tensor_parallel (3)",

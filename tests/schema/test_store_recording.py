@@ -10,6 +10,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from schema.hosts import Link, LinkKind
 from schema.session import reading, writing
 from schema.store.cells import builds, cells
 from schema.store.launches import AmbiguousLaunch, launch_keys, record, telemetry
@@ -187,6 +188,23 @@ def test_everything_in_the_document_comes_back(
             assert getattr(facts.summary, field) == getattr(own, field), field
         for field in {one.name for one in fields(facts.launch)} - {"key"}:
             assert getattr(facts.launch, field) == getattr(launch, field), field
+
+
+def test_a_host_of_two_cards_comes_back_with_its_links(
+    session: Session, make_night: Make, make_launch: Make
+) -> None:
+    record_night(session, make_night())
+    launch = make_launch()
+    host = launch.host.model_copy(
+        update={
+            "cards": launch.host.cards * 2,
+            "links": (Link(cards=(0, 1), kind=LinkKind.NVLINK, nvlinks=18, peer=True),),
+            "nccl": "2.28.9",
+        }
+    )
+    record(session, launch.model_copy(update={"host": host}))
+    session.expire_all()
+    assert trial(session, launch.trial_key(launch.trials[0])).host == host
 
 
 def test_keys_are_those_of_the_words(session: Session, make_night: Make, make_launch: Make) -> None:

@@ -298,13 +298,18 @@ def fakes(home: Home, nightly_of: Callable[..., None]) -> Iterator[Fakes]:
         yield Fakes(home)
 
 
-@pytest.fixture(scope="module")
-def installed(home: Home) -> None:
+@pytest.fixture(scope="session")
+def kept_engines() -> Path:
     """Installed engines outlive the tests: another one costs minutes and gigabytes."""
     given = os.environ.get("TAILWATCH_TEST_ENGINES")
     kept = Path(given) if given else REPOSITORY / ".tailwatch" / "engines"
     kept.mkdir(parents=True, exist_ok=True)
-    (home.directory / "engines").symlink_to(kept.resolve())
+    return kept.resolve()
+
+
+@pytest.fixture(scope="module")
+def installed(home: Home, kept_engines: Path) -> None:
+    (home.directory / "engines").symlink_to(kept_engines)
 
 
 @pytest.fixture(scope="module")

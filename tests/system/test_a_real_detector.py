@@ -6,7 +6,6 @@ host; the runner sees to it that each is measured alone.
 """
 
 import multiprocessing
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager
@@ -28,7 +27,6 @@ from schema.session import writing
 from schema.store.launches import record
 from schema.store.nights import record_night
 from schema.trials import Arm, BuildSpec, Launch, TrialState
-from tailwatch.home import REPOSITORY
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(1800)]
 
@@ -76,12 +74,9 @@ def _is_valid(document: Launch) -> bool:
 
 
 @pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Host:
+def host(tmp_path_factory: pytest.TempPathFactory, kept_engines: Path) -> Host:
     home = tmp_path_factory.mktemp("host")
-    given = os.environ.get("TAILWATCH_TEST_ENGINES")
-    kept = Path(given) if given else REPOSITORY / ".tailwatch" / "engines"
-    kept.mkdir(parents=True, exist_ok=True)
-    (home / "engines").symlink_to(kept.resolve())
+    (home / "engines").symlink_to(kept_engines)
     EnvironmentProvisioner(home).provision(BUILD, Gpu.CPU)
     return Host(home=home)
 

@@ -10,8 +10,9 @@ import pytest
 from sqlalchemy.orm import Session
 
 from dashboard.levels import Level, load_words, model_words
-from dashboard.units import NONE, quantity
+from dashboard.units import NONE, quantity, times
 from regressions.policy import read_policy
+from schema.arrivals import Arrival
 from schema.cells import Cell, Gpu
 from schema.metrics import METRICS
 from schema.models import Model
@@ -21,7 +22,7 @@ from schema.store.cells import cells
 from schema.store.exports import SHEETS
 from schema.store.launches import record
 from schema.store.nights import record_night
-from schema.trials import TrialState
+from schema.trials import Launch, Trial, TrialState
 from stats.spread import variation
 from tailwatch.__main__ import main
 from tailwatch.commands.measurements import write
@@ -162,6 +163,47 @@ def test_a_published_figure_stands_beside_as_many_cards_where_they_were_measured
     assert nearest(offline, [alone, *others]) == [alone]
     two = _llama(make_cell, 2, "vllm 0.25.1", 128)
     assert nearest(offline, [alone, two, *others]) == [two]
+
+
+def test_what_a_second_card_gains_stands_beside_what_was_published(
+    session: Session, make_night: Make, make_launch: Make, make_trial: Make
+) -> None:
+    """From launches in the database to the document's rows, five of each split."""
+    record_night(session, make_night())
+    for tensor in (1, 2):
+        for replicate in range(5):
+            record(session, _launch_over(tensor, replicate, make_launch, make_trial))
+    text = _document(session)
+    assert "TP 2 against TP 1" in text
+    row = next(line for line in text.splitlines() if line.startswith("| batch 8 | throughput |"))
+    fields = [field.strip() for field in row.strip("|").split("|")]
+    assert fields[2:] == [
+        *("5", "102.0 tok/s ±1.6 %", "5", "152.0 tok/s ±1.0 %"),
+        *(f"{times(1.49)} ±1.9 %", "0.0079"),
+    ]
+    published = next(line for line in text.splitlines() if "TP 2 over TP 1" in line)
+    ours = "(2 x h200, vllm 0.32.0, batch 8, 5 and 5 launches)"
+    assert f"0.997 to 1.002 | {times(1.49)} {ours}" in published
+
+
+def _launch_over(tensor: int, replicate: int, make_launch: Make, make_trial: Make) -> Launch:
+    trial: Trial = make_trial()  # type: ignore[assignment]
+    family = trial.cell.family.model_copy(
+        update={
+            "gpu": Gpu.H200,
+            "tensor_parallel": tensor,
+            "model": trial.cell.family.model.model_copy(update={"name": f"meta/{LLAMA}"}),
+        }
+    )
+    closed = {"arrival": Arrival.CLOSED_LOOP, "concurrency": 8, "rate": None}
+    workload = trial.cell.workload.model_copy(update=closed)
+    own = trial.model_copy(
+        update={
+            "cell": Cell(family=family, workload=workload),
+            "measurements": {"output_throughput": 50.0 + 50 * tensor + replicate},
+        }
+    )
+    return make_launch(trials=(own,), replicate=replicate)  # type: ignore[return-value]
 
 
 def _document(session: Session) -> str:

@@ -1,0 +1,52 @@
+"""Models over more cards: what another split gains."""
+
+from collections.abc import Iterator
+
+from dashboard.levels import LEAST_TESTED, Level, Ratio, load_words
+from dashboard.parallel import COMPARED, contrasts
+from dashboard.units import probability
+from schema.metrics import METRICS
+from tailwatch.measurements.found import Found
+from tailwatch.measurements.markdown import counted_launches, figure, table
+from tailwatch.measurements.memory import name
+from tailwatch.measurements.sparse import with_spread
+
+EXPLAINED = f"""\
+Medians over launches; the ratio is that of the last split over the one before it, with the spread
+that both sides give it together. *p* is that of the exact Mann-Whitney test, told from
+{LEAST_TESTED} launches of each side on and not corrected for the number of rows. No verdict is made
+of it: splits are cells of their own. Throughput is of the engine, not of a card; energy and memory
+of both cards are counted in [their metrics](metrics.md#where-each-comes-from)."""
+
+
+def over_more_cards(found: Found) -> Iterator[str]:
+    """A table for each split of a model that was measured beside another."""
+    made = contrasts(found.levels)
+    if not made:
+        yield "No model was measured over different numbers of cards yet."
+        yield ""
+    else:
+        yield EXPLAINED
+        yield ""
+    for own in made:
+        under, over = own.words
+        yield f"### {name(own.over)}: {over} against {under}"
+        yield ""
+        titles = ("load", "metric", "launches", under, "launches", over, "ratio", "p")
+        yield from table(titles, [_row(one) for one in own.ratios], text=2)
+
+
+def _row(own: Ratio) -> tuple[str, ...]:
+    return (
+        load_words(own.over.cell.workload),
+        COMPARED[own.metric],
+        *_side(own.under, own.metric),
+        *_side(own.over, own.metric),
+        with_spread(own),
+        probability(own.p),
+    )
+
+
+def _side(own: Level, metric: str) -> tuple[str, str]:
+    unit = METRICS[metric].unit
+    return counted_launches(own.launches), figure(own.of(metric), unit, own.launches)
