@@ -78,10 +78,12 @@ def spread(values: Sequence[float]) -> Variation | None:
 
 
 def levels_of(values: Iterable[Value], cells: Mapping[str, Cell]) -> list[Level]:
-    """One for each build and cell (by key), in the order in which people read them."""
+    """One for each build and cell (by key), in the order in which people read them; families that
+    return their experts are not timed and have none."""
     groups: dict[tuple[str, str], list[Value]] = {}
     for value in values:
-        groups.setdefault((value.cell, value.build_name), []).append(value)
+        if not cells[value.cell].family.returns_experts:
+            groups.setdefault((value.cell, value.build_name), []).append(value)
     found = [_level(cells[cell], build, own) for (cell, build), own in groups.items()]
     return sorted(found, key=_place)
 

@@ -62,10 +62,14 @@ class Evidence:
 
 
 def compare_night(evidence: Evidence, policy: Policy) -> list[Comparison]:
-    """Comparisons in planned order; a cell without a valid side gets one row that says so."""
+    """Comparisons in planned order; a cell without a valid side gets one row that says so.
+
+    Families that return their experts are not timed: there is nothing to compare.
+    """
+    timed = [cell.key for cell in evidence.night.cells if not cell.family.returns_experts]
     return [
         comparison
-        for key in dict.fromkeys(cell.key for cell in evidence.night.cells)
+        for key in dict.fromkeys(timed)
         for comparison in _compare_cell(evidence, key, policy)
     ]
 

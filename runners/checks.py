@@ -82,6 +82,13 @@ def reason(checks: Sequence[Check]) -> str | None:
     return "; ".join(failed) or None
 
 
+def no_expert_twice(repeated_share: float) -> Check:
+    """Of a family that returns its experts: a router chooses each at most once for a token, and
+    what was never captured is returned as expert 0 twice."""
+    what = "choices with an expert named twice"
+    return _at_most("distinct_experts", repeated_share, 0.0, "1", what)
+
+
 def _at_most(name: str, observed: float, limit: float, unit: str, what: str) -> Check:
     passed = observed <= limit
     seen, allowed = (_readable(value, unit, limit) for value in (observed, limit))

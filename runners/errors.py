@@ -54,6 +54,12 @@ class EngineRestarted(RunnerError):
     """The engine forgot what it had counted: another process answers in its place."""
 
 
+class ExpertsNotReturned(RunnerError):
+    """The engine refuses to return experts, or returns what cannot be those of its tokens."""
+
+    may_pass = False
+
+
 class ClientDied(RunnerError):
     """A process of the load client ended in the middle of a window."""
 

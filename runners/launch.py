@@ -23,8 +23,9 @@ from runners.engines.adapter import Adapter, Start, Told
 from runners.engines.catalogue import ADAPTERS
 from runners.errors import RunnerError
 from runners.load.client import client
-from runners.measuring import Facts, Ready, measure_cell
+from runners.measuring import Facts, Ready
 from runners.model_files import model_folder
+from runners.observing import told_as_refusal, trial_of
 from runners.prometheus import parse
 from runners.server import (
     Server,
@@ -90,7 +91,7 @@ def launch(
         _run(plan, provided, options, story)
     except (RunnerError, OSError) as error:  # OSError: this host's own disk or processes
         log.warning("%s: %s: %s", plan.label, type(error).__name__, error)
-        story.error = error
+        story.error = told_as_refusal(plan, error, ready=story.startup_s is not None)
     return story.document()
 
 
@@ -192,7 +193,7 @@ def _serve(
         )
         for cell in plan.cells:
             story.log_tail = server.tail(LOG_LINES)
-            story.tell(measure_cell(ready, cell))
+            story.tell(trial_of(cell.family)(ready, cell))
 
 
 @contextmanager

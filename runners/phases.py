@@ -4,7 +4,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 
-LOAD = ("wait", "start", "warm_up", "measure")
+LOAD = ("wait", "start", "warm_up", "measure", "observe")
 """Steps that are not overhead: another launch's turn, the engine's start and the load itself."""
 
 

@@ -145,6 +145,10 @@ LATER = {
 """Fields of a workload that are younger than the first stored cells, with their defaults."""
 
 
+RETURNS_EXPERTS = "enable-return-routed-experts"
+"""The flag by which vLLM and SGLang alike return the experts of every token."""
+
+
 class Family(Word):
     """A cell without its workload: what one engine launch serves."""
 
@@ -166,6 +170,11 @@ class Family(Word):
     def devices(self) -> int:
         """Cards that a launch takes; a CPU host is one device, however many workers share it."""
         return 1 if self.gpu is Gpu.CPU else self.tensor_parallel
+
+    @property
+    def returns_experts(self) -> bool:
+        """Whether its launches tell which experts were chosen, and time nothing."""
+        return RETURNS_EXPERTS in dict(self.settings)
 
     @property
     def slug(self) -> str:

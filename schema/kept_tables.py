@@ -2,10 +2,10 @@
 
 from datetime import date, datetime
 
-from sqlalchemy import ForeignKey
+from sqlalchemy import CheckConstraint, ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
-from schema.columns import Base, Key, Recorded
+from schema.columns import Base, Big, Key, Recorded
 
 
 class RequestsRow(Base):
@@ -28,6 +28,18 @@ class SketchRow(Base):
     latency: Mapped[Key]
     bins: Mapped[list[int]]
     counts: Mapped[list[int]]
+
+
+class SelectionsRow(Base):
+    """How often each expert was chosen in a trial whose engine returned its experts."""
+
+    __tablename__ = "selections"
+    __table_args__ = (CheckConstraint("requests > 0 AND tokens > 0", name="counted"),)
+
+    trial: Mapped[str] = mapped_column(ForeignKey("trials.key"), primary_key=True)
+    requests: Mapped[int]
+    tokens: Mapped[Big]
+    packed: Mapped[bytes]
 
 
 class DroppedMonthRow(Base):

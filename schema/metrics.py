@@ -85,6 +85,12 @@ _ALL = [
     _higher("throughput_per_gpu_gb", "tok/s/GB", "output_throughput per GB of all cards' peaks"),
     _lower("energy_per_token", "J/tok", "energy of all cards per answer token"),
     _lower("startup_s", "s", "launch until one token was generated", judged=False),
+    _higher(
+        "expert_balance",
+        "1",
+        "mean over layers of the mean over the largest number of selections of an expert",
+        judged=False,
+    ),
 ]
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}

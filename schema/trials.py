@@ -9,6 +9,7 @@ from schema.cells import Cell, Engine
 from schema.hosts import Host
 from schema.metrics import METRICS
 from schema.requests import NONE, PackedRequests
+from schema.selections import Selections
 from schema.words import Word, digest
 
 
@@ -147,6 +148,8 @@ class Trial(Word):
     requests: PackedRequests = NONE
     server: dict[str, float] = {}
     """The engine's own counters over the measured window, for cross-checks."""
+    selections: Selections | None = None
+    """Of a family that returns its experts, which is not timed."""
 
     @field_validator("measurements")
     @classmethod

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from dashboard import frames, markup, moe, moe_tables, queries
+from dashboard import expert_queries, experts, frames, markup, moe, moe_tables, queries
 from dashboard.address import choice
+from dashboard.charts.experts import heat_map
 from dashboard.charts.machine import memory_parts, memory_stack
 from dashboard.charts.moe import batch_curves, tails
 from dashboard.levels import Level, load_words, model_words
@@ -28,6 +29,19 @@ def show_splits(levels: Sequence[Level]) -> None:
         )
 
 
+def chosen_experts(place: str, found: Sequence[experts.Chosen]) -> None:
+    """The heat map, where a launch returned its experts."""
+    if not found:
+        return
+    st.subheader("Which experts are chosen")
+    own = {one.trial: one for one in found}
+    names = {key: one.name for key, one in own.items()}
+    one = own[choice("Build and model", names, f"{place}-experts")]
+    st.plotly_chart(heat_map(one.selections), key="experts")
+    st.markdown(experts.sentence(one))
+    st.caption(experts.ABOUT)
+
+
 measured = [own.family for own in queries.cells() if own.family.model.is_moe]
 order = list(Gpu)
 measured.sort(key=lambda own: (-order.index(own.gpu), own.engine != "vllm", own.engine))
@@ -45,6 +59,7 @@ pairs = {pair.key: pair for pair in moe.pairs(levels)}
 if not pairs:
     st.info(moe.NO_PAIR)
     show_splits(levels)
+    chosen_experts(place, expert_queries.chosen(places[place].gpu, places[place].engine))
     st.stop()
 with right:
     named = {key: own.name for key, own in pairs.items()}
@@ -104,3 +119,4 @@ st.caption(
 )
 
 show_splits(levels)
+chosen_experts(place, expert_queries.chosen(places[place].gpu, places[place].engine))

@@ -118,6 +118,7 @@ def _provided(
         source_commit=facts.get("source_commit"),
     )
     variant = variant_of(spec)
+    environment = {**environment, **variant.environment}
     if variant.modules is not None:
         path = filter(None, [str(variant.modules), environment.get("PYTHONPATH")])
         environment = {**environment, "PYTHONPATH": os.pathsep.join(path)}

@@ -81,6 +81,7 @@ def provided_image(spec: BuildSpec, reference: str, labels: Mapping[str, str]) -
         build=build,
         python="python3",
         variant=variant,
+        environment=variant.environment,
         reference=reference,
     )
 

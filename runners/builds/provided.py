@@ -7,7 +7,7 @@ from typing import Protocol
 
 from runners.engines.adapter import Start
 from runners.errors import BuildUnavailable
-from schema.cells import Gpu
+from schema.cells import Engine, Gpu
 from schema.trials import Build, BuildSpec
 
 
@@ -16,21 +16,48 @@ class Variant:
     """An alteration named by a build's local label: `vllm==0.32.0+eager`."""
 
     why: str
+    engine: Engine | None = None
+    """The only one that it alters; None alters any. Another would run as released, under a name
+    that says otherwise."""
     flags: tuple[str, ...] = ()
     prefix: tuple[str, ...] = ()
     modules: Path | None = None
     """Folder that the engine's Python searches first."""
+    environment: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def simulates_routing(self) -> bool:
+        """Whether experts are drawn by chance instead of being chosen by the model's routers."""
+        return ROUTING in self.environment
+
+
+ROUTING = "VLLM_MOE_ROUTING_SIMULATION_STRATEGY"
+"""vLLM's variable: a strategy that draws experts afresh in every forward pass, in graphs too."""
 
 VARIANTS: dict[str, Variant] = {
-    "eager": Variant(why="no compilation, no CUDA graphs", flags=("--enforce-eager",)),
+    "eager": Variant(
+        why="no compilation, no CUDA graphs", engine=Engine.VLLM, flags=("--enforce-eager",)
+    ),
     "busy": Variant(
         why="a thread keeps the interpreter half of the time",
+        engine=Engine.VLLM,
         modules=Path(__file__).with_name("planted"),
     ),
     "onecore": Variant(why="all engine processes share one core", prefix=("taskset", "-c", "0")),
+    "uniform": Variant(
+        why="experts are drawn evenly instead of chosen; a draw of 0.25 and before may name one "
+        "expert twice for a token",
+        engine=Engine.VLLM,
+        environment={ROUTING: "uniform_random"},
+    ),
+    "normal": Variant(
+        why="experts are drawn unevenly instead of chosen, most from the middle; a draw may name "
+        "one expert twice for a token",
+        engine=Engine.VLLM,
+        environment={ROUTING: "normal_routing"},
+    ),
 }
-"""Planted slowdowns: a detector that cannot see these is broken."""
+"""Planted slowdowns, which a detector must see, and simulated routing, which prices imbalance."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,13 +91,19 @@ class Provisioner(Protocol):
 
 
 def variant_of(spec: BuildSpec) -> Variant:
-    """The alteration that the spec's local label names; raises BuildUnavailable if unknown."""
+    """The alteration that the spec's local label names; raises BuildUnavailable if its engine has
+    no such."""
     if spec.variant is None:
         return Variant(why="as released")
     if spec.variant not in VARIANTS:
         known = ", ".join(f"+{name} ({variant.why})" for name, variant in VARIANTS.items())
         raise BuildUnavailable(f"{spec}: unknown variant +{spec.variant}; known are {known}")
-    return VARIANTS[spec.variant]
+    variant = VARIANTS[spec.variant]
+    if variant.engine not in (None, spec.engine):
+        raise BuildUnavailable(
+            f"{spec}: +{spec.variant} alters {variant.engine} only; name a build of that"
+        )
+    return variant
 
 
 def folder_name(spec: BuildSpec, gpu: Gpu) -> str:

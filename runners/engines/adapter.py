@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from runners.engines.counters import Counters
+from runners.engines.experts import Experts
 from runners.prometheus import Samples
 from schema.cells import Engine, Family, Gpu
 
@@ -81,6 +82,8 @@ class Adapter(Protocol):
     """Tried in order until one exists: older versions of an engine lack the cheap one."""
     info_path: str
     """Where the running engine tells its effective settings as JSON."""
+    asks_experts: Mapping[str, object]
+    """What a request says so that an engine with --enable-return-routed-experts returns them."""
 
     def command(self, start: Start) -> list[str]:
         """The command line; raises UnsupportedCell when the engine cannot serve the family."""
@@ -96,6 +99,10 @@ class Adapter(Protocol):
 
     def memory(self, told: Told) -> Memory:
         """Its memory taken apart, as this version tells it."""
+        ...
+
+    def experts(self, answer: Mapping[str, object]) -> Experts:
+        """Those that came with an answer; raises BadExperts."""
         ...
 
     def effective(self, info: Mapping[str, object]) -> dict[str, str]:

@@ -1,12 +1,14 @@
 """SGLang on CUDA. Flags, paths and names were read in the sources of 0.5.11 to 0.5.23."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from packaging.version import Version
 
 from runners.engines import counters, nccl, sglang_memory
 from runners.engines.adapter import Memory, Start, Told
 from runners.engines.counters import Counters
+from runners.engines.experts import Experts, from_int32, text_at
 from runners.errors import UnsupportedCell
 from runners.prometheus import Samples
 from schema.cells import Engine, Gpu, KvCacheDtype, Precision
@@ -44,6 +46,7 @@ class Sglang:
     # /health generates a token and perturbs an idle engine; 0.5.17 answers 404 to /ready
     health_paths: tuple[str, ...] = ("/ready", "/health")
     info_path: str = "/server_info"
+    asks_experts: Mapping[str, object] = MappingProxyType({"return_routed_experts": True})
 
     def command(self, start: Start) -> list[str]:
         family = start.family
@@ -88,6 +91,9 @@ class Sglang:
 
     def memory(self, told: Told) -> Memory:
         return sglang_memory.memory(told)
+
+    def experts(self, answer: Mapping[str, object]) -> Experts:
+        return from_int32(text_at(answer, "sglext", "routed_experts"))  # beside the choices
 
     def effective(self, info: Mapping[str, object]) -> dict[str, str]:
         return {key: str(info[key]) for key in EFFECTIVE if key in info}

@@ -1,10 +1,14 @@
 """vLLM on CPU and CUDA from one code path."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
+
+from packaging.version import Version
 
 from runners.engines import counters, nccl, vllm_memory
 from runners.engines.adapter import Memory, Start, Told
 from runners.engines.counters import Counters
+from runners.engines.experts import Experts, from_npy, text_at
 from runners.errors import UnsupportedCell
 from runners.prometheus import Samples
 from schema.cells import Engine, Family, Gpu, KvCacheDtype, Precision
@@ -20,6 +24,9 @@ _API_SERVER = (
 
 # `fp8` on a bf16 checkpoint is refused from 0.31 on; this name is accepted from 0.20 on.
 _ONLINE_FP8 = "fp8_per_tensor"
+
+_CACHED_EXPERTS = Version("0.31")
+"""From here on --enable-return-routed-experts requires prefix caching."""
 
 COUNTED = {
     "requests": "vllm:request_success_total",
@@ -41,6 +48,7 @@ class Vllm:
     engine: Engine = Engine.VLLM
     health_paths: tuple[str, ...] = ("/health",)
     info_path: str = "/server_info?config_format=json"
+    asks_experts: Mapping[str, object] = MappingProxyType({})
 
     def command(self, start: Start) -> list[str]:
         family = start.family
@@ -48,7 +56,7 @@ class Vllm:
         command += ["--model", str(start.model), "--served-model-name", start.served_name]
         command += ["--host", "127.0.0.1", "--port", str(start.port)]
         command += ["--dtype", "bfloat16", "--max-model-len", str(family.max_model_len)]
-        command += ["--no-enable-prefix-caching", "--seed", "0", "--stream-interval", "1"]
+        command += [*_caching_flags(start), "--seed", "0", "--stream-interval", "1"]
         command += ["--generation-config", "vllm"]
         if family.model.weights is Weights.DUMMY:
             command += ["--load-format", "dummy", "--skip-tokenizer-init"]
@@ -95,6 +103,9 @@ class Vllm:
 
     def memory(self, told: Told) -> Memory:
         return vllm_memory.memory(told)
+
+    def experts(self, answer: Mapping[str, object]) -> Experts:
+        return from_npy(text_at(answer, "choices", 0, "routed_experts"))
 
     def effective(self, info: Mapping[str, object]) -> dict[str, str]:
         """Flattened model, cache, parallel and scheduler configuration; absent before 0.2x."""
@@ -145,6 +156,13 @@ def _unfused(family: Family) -> list[str]:
             "here, and vllm would lose the rest: write compilation-config.KEY instead"
         )
     return ["--compilation-config.pass_config.fuse_allreduce_rms", "false"]
+
+
+def _caching_flags(start: Start) -> list[str]:
+    """Later versions return experts from the blocks of the prefix cache only; no prompt shares
+    its first token with another, so that nothing is taken from there."""
+    needed = start.family.returns_experts and Version(start.version) >= _CACHED_EXPERTS
+    return ["--enable-prefix-caching" if needed else "--no-enable-prefix-caching"]
 
 
 def _precision_flags(family: Family) -> list[str]:

@@ -15,6 +15,7 @@ from schema.session import SchemaError
 from schema.store.cells import record_cells
 from schema.store.nights import UnknownNight
 from schema.store.requests import NoSuchMonth, keep_requests, make_month
+from schema.store.selections import keep_selections
 from schema.tables import (
     BuildRow,
     HostRow,
@@ -144,6 +145,7 @@ def _keep(session: Session, launch: Launch) -> None:
     ]
     _insert(session, MeasurementRow, measurements)
     keep_requests(session, launch)
+    keep_selections(session, launch)
     if launch.telemetry:
         readings = pack_rows([reading.model_dump() for reading in launch.telemetry])
         session.execute(insert(TelemetryRow), {"launch": launch.key, "packed": readings})
@@ -166,7 +168,7 @@ def _launch_row(launch: Launch) -> dict[str, Any]:
 
 
 def _trial_row(launch: Launch, trial: Trial) -> dict[str, Any]:
-    own = trial.model_dump(exclude={"cell", "measurements", "requests"})
+    own = trial.model_dump(exclude={"cell", "measurements", "requests", "selections"})
     references = {
         "key": launch.trial_key(trial),
         "launch": launch.key,

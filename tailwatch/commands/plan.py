@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dags.planning import plan_nightly, plan_release
+from runners.builds.provided import variant_of
 from runners.bundles import bundle
 from schema.cells import Cell, Gpu
 from schema.matrix import Matrix, load_matrix
@@ -28,7 +29,9 @@ EXAMPLES = """\
 One build an engine makes a nightly: every family once, then all of them again, `--launches` times.
 Two builds of one engine make a release, the first one being the baseline; its launches are
 interleaved within each family as baseline, contender, contender, baseline (ABBA), so that a drift
-of the host meets both alike. The same build twice is an A/A: what it finds is a false alarm."""
+of the host meets both alike. The same build twice is an A/A: what it finds is a false alarm. A
+build may be altered by a variant, +NAME behind its version: +uniform against +normal prices uneven
+experts, and matrix `experts` counts which experts are chosen, in launches that time nothing."""
 
 
 def register(commands: Commands) -> None:
@@ -79,6 +82,8 @@ def run_plan(arguments: argparse.Namespace) -> int:
     cells = [cell for cell in matrix.matching(arguments.cells) if _is_of(cell, arguments.gpu)]
     try:
         builds = [BuildSpec.parse(text) for text in arguments.build]
+        for build in builds:
+            variant_of(build)  # told here, before the bundle is carried anywhere
         night, launches = _planned(arguments, matrix, cells, builds)
     except ValueError as error:
         raise UsageError(str(error)) from error

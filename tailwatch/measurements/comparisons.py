@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dashboard.units import interval, pair, percent, probability
 from regressions.sentences import sizes, some
 from regressions.undecided import undecided
+from runners.builds.provided import VARIANTS
 from schema.judgements import Judgement, Verdict
 from schema.metrics import METRICS
 from schema.store.nights import NightSummary
@@ -38,6 +39,7 @@ def _night(night: NightSummary, found: Found) -> Iterator[str]:
     yield ""
     yield f"{summary(judgements)}."
     yield ""
+    yield from _variants(night)
     rows = [own for own in _compared(judgements) if _is_shown(own)]
     titles = ("verdict", "cell", "metric", "medians", "change", "interval", "p", "trials")
     yield from table(titles, [_row(own, found) for own in rows], text=3)
@@ -45,6 +47,15 @@ def _night(night: NightSummary, found: Found) -> Iterator[str]:
         cells = some([found.slugs[key] for key in one.cells])
         yield f"- inconclusive: {', '.join(one.metrics)} of {cells}: {one.reason}"
     yield ""
+
+
+def _variants(night: NightSummary) -> Iterator[str]:
+    """What was altered in the builds that were compared."""
+    labels = [build.partition("+")[2] for build in (*night.baselines, *night.contenders)]
+    told = [f"- `+{label}`: {VARIANTS[label].why}" for label in labels if label in VARIANTS]
+    yield from dict.fromkeys(told)
+    if told:
+        yield ""
 
 
 def _is_shown(own: Judgement) -> bool:

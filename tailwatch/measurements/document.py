@@ -6,6 +6,7 @@ from dashboard.levels import LEAST_LAUNCHES
 from regressions.sentences import counted
 from schema.models import Weights
 from tailwatch.measurements.comparisons import comparisons
+from tailwatch.measurements.experts import expert_balance
 from tailwatch.measurements.found import Found
 from tailwatch.measurements.loads import loads, overview
 from tailwatch.measurements.markdown import table
@@ -19,6 +20,7 @@ CAPTIONS = {
     "batch": "Throughput and median ITL over the number of requests in flight",
     "rate": "Median and 99th percentile of ITL over the request rate",
     "memory": "Where the memory of the fullest card went",
+    "experts": "Share of selections of each expert and layer; white is even",
     "noise": "Coefficients of variation between launches, with intervals",
 }
 """Of each picture, by the last word of its file."""
@@ -69,6 +71,9 @@ def _sections(found: Found, pictures: Mapping[str, str]) -> Iterator[tuple[str, 
     yield "Noise", [explained(found), "", *shown("noise"), *noise(found)]
     yield "Comparisons", list(comparisons(found))
     yield "Sparse beside dense", [SPARSE, "", *sparse_beside_dense(found)]
+    experts = list(expert_balance(found))
+    if experts:
+        yield "Expert balance", [*shown("experts"), *experts]
     yield "Over more cards", list(over_more_cards(found))
     yield "Published figures", list(published(found))
     yield "What counts for nothing", list(_left_out(found))

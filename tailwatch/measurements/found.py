@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
+from dashboard.experts import Chosen, trials_of
+from dashboard.experts import chosen as chosen_of
 from dashboard.levels import Level, levels_of
 from regressions.policy import Policy
 from schema.cells import Cell
@@ -14,6 +16,7 @@ from schema.store.cells import cells
 from schema.store.judgements import judgements
 from schema.store.nights import NightSummary, cells_without_trials, nights
 from schema.store.requests import requests
+from schema.store.selections import selections
 from schema.store.trials import TrialSummary, trial, trials_of_night
 from schema.store.values import values_of_latest
 from schema.trials import TrialState
@@ -40,6 +43,8 @@ class Found:
     """By night."""
     slugs: Mapping[str, str]
     """By the key of a cell."""
+    chosen: Sequence[Chosen]
+    """Experts, where an engine returned them."""
     policy: Policy
 
     @property
@@ -54,22 +59,24 @@ class Found:
 
 def find(session: Session, policy: Policy, latest: int, tell: Tell) -> Found:
     """Read the latest nights with every request of theirs."""
-    chosen = nights(session, limit=latest)[::-1]
-    trials = {own.key: own for night in chosen for own in trials_of_night(session, night.name)}
+    kept = nights(session, limit=latest)[::-1]
+    trials = {own.key: own for night in kept for own in trials_of_night(session, night.name)}
     known = {own.key: own for own in cells(session)}
-    levels = levels_of(values_of_latest(session, list(known), latest), known)
+    values = values_of_latest(session, list(known), latest)
+    levels = levels_of(values, known)
     counted = [key for level in levels for key in level.trials]
     tell(f"reading the requests of {len(counted)} trials")
     sent = {key: within(requests(session, key)) for key in counted}
     return Found(
-        nights=chosen,
+        nights=kept,
         levels=levels,
         within={key: own for key, own in sent.items() if own is not None},
         trials=trials,
-        untried={own.name: cells_without_trials(session, own.name) for own in chosen},
+        untried={own.name: cells_without_trials(session, own.name) for own in kept},
         hosts=_hosts(session, trials),
-        judgements={own.name: judgements(session, own.name) for own in chosen},
+        judgements={own.name: judgements(session, own.name) for own in kept},
         slugs={key: own.slug for key, own in known.items()},
+        chosen=chosen_of(values, known, selections(session, trials_of(values))),
         policy=policy,
     )
 

@@ -1,6 +1,7 @@
 """The pictures of the document. Matplotlib takes long to load: only this module needs it."""
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,12 @@ import matplotlib as mpl
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator, ScalarFormatter
 
 from dashboard import colours
+from dashboard.charts.experts import EVEN, SCALE, reach
 from dashboard.charts.machine import MEMORY_COLOURS
 from dashboard.levels import Level, families
 from schema.metrics import METRICS
@@ -38,6 +41,7 @@ def draw(found: Found, folder: Path, stem: str) -> list[Path]:
         ("rate", _rate(found)),
         ("memory", _memory(found)),
         ("noise", _noise(found)),
+        ("experts", _experts(found)),
     ):
         if figure is not None:
             path = folder / f"{stem}-{what}.png"
@@ -172,4 +176,28 @@ def _noise(found: Found) -> Figure | None:
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.grid(visible=True, axis="x", which="both", alpha=0.3)
     axes.legend(frameon=False)
+    return figure
+
+
+def _experts(found: Found) -> Figure | None:
+    """A heat map a build and model: layers down, experts across, white where the share is even."""
+    if not found.chosen:
+        return None
+    colours_of_shares = LinearSegmentedColormap.from_list("shares", [own for _, own in SCALE])
+    rows = -(-len(found.chosen) // 2)
+    figure, panels = plt.subplots(
+        rows, 2, figsize=(12, 5.2 * rows), layout="constrained", squeeze=False
+    )
+    for own, axes in zip_longest(found.chosen, panels.flat):
+        if own is None:
+            axes.set_axis_off()
+            continue
+        far = reach(own.selections)
+        image = axes.imshow(
+            own.selections.shares, cmap=colours_of_shares, vmin=EVEN - far, vmax=EVEN + far,
+            aspect="auto", interpolation="nearest",
+        )  # fmt: skip
+        axes.set(xlabel="expert", ylabel="layer")
+        axes.set_title(own.name, fontsize=9)
+        figure.colorbar(image, ax=axes, label="share")
     return figure

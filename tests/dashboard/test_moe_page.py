@@ -61,7 +61,8 @@ def test_the_page_tells_the_ratio_the_bend_and_that_weights_are_dummy(
 
 def test_the_address_chooses_engine_and_load(hopper_url: str, open_page: Open) -> None:
     page = open_page(hopper_url, "moe", place="h200-sglang", load="batch-32")
-    assert (page.selectbox[0].value, page.selectbox[-1].value) == ("h200-sglang", "batch-32")
+    boxes = {box.key: box.value for box in page.selectbox}
+    assert (boxes["choice-place"], boxes["choice-load"]) == ("h200-sglang", "batch-32")
     assert "by sglang 0.5.17" in seen(page)
 
 

@@ -20,6 +20,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, TypeAlias
 
+import fake_experts
+
 Json: TypeAlias = dict[str, Any]
 
 LONGEST_LIFE_S = 120
@@ -29,6 +31,13 @@ LOG = """\
 Model loading took 1.5 GiB memory and 0.1 seconds
 GPU KV cache size: 4,096 tokens
 Graph capturing finished in 1 secs, took 0.25 GiB"""
+REFUSAL = """\
+pydantic_core._pydantic_core.ValidationError: 1 validation error for VllmConfig
+  Value error, AuxOutput Connector requires Model Runner V2; set VLLM_USE_V2_MODEL_RUNNER=1. \
+[type=value_error, input_value=ArgsKwargs((), {'model_co... 'shutdown_timeout': 0}), \
+input_type=ArgsKwargs]
+    For further information visit https://errors.pydantic.dev/2.14/v/value_error"""
+"""The end of what vLLM 0.32.0 for CPUs said to --enable-return-routed-experts."""
 SGLANG_LOG = """\
 [2026-11-22 05:38:42] Load weight end. elapsed=8.19 s, type=MixtralForCausalLM, avail mem=70 GB, \
 mem usage=1.50 GB.
@@ -72,6 +81,16 @@ class Behaviour:
     """Answer every so manieth streamed request with HTTP 500."""
     info_s: float = 0
     """How long /server_info takes."""
+    refuse_experts: float = 0
+    """Exit at once when it is to return experts, as vLLM does where it cannot."""
+    no_experts: float = 0
+    """Accept the flag and return none."""
+    lost_rows: float = 0
+    """Experts of so many tokens are missing in every answer."""
+    zero_experts: float = 0
+    """Experts of so many tokens were never captured: they are zeros."""
+    broken_answer: float = 0
+    """Answer requests that are no stream and not the probe with HTTP 500."""
     error_in_stream: float = 0
     """Report an error in the stream after the first token."""
 
@@ -84,8 +103,11 @@ class Behaviour:
 class Engine:
     """Answers requests and keeps the counters that /metrics shows."""
 
-    def __init__(self, name: str, behaviour: Behaviour, *, sglang: bool = False) -> None:
+    def __init__(
+        self, name: str, behaviour: Behaviour, *, sglang: bool = False, experts: bool = False
+    ) -> None:
         self.name, self.behaviour, self.sglang = name, behaviour, sglang
+        self.returns_experts = experts
         self.arrivals: list[float] = []
         self.streamed = self.in_flight = self.most_in_flight = 0
         self.forget()
@@ -135,7 +157,8 @@ class Engine:
             if self.hangs:
                 await asyncio.Event().wait()
             await asyncio.sleep(self.behaviour.ttft_s)
-            await reply(writer, 200, {"choices": [{"index": 0, "text": "a"}]})
+            broken = self.behaviour.broken_answer and body["max_tokens"] > 1
+            await reply(writer, 500 if broken else 200, self.whole(body))
             return
         self.arrivals.append(time.monotonic())
         self.streamed += 1
@@ -151,6 +174,22 @@ class Engine:
             await self.stream(body, writer)
         finally:
             self.in_flight -= 1
+
+    def whole(self, body: Json) -> Json:
+        """An answer that is no stream, with the experts of its tokens where they are to be told."""
+        answer: Json = {"choices": [{"index": 0, "text": "a"}]}
+        fake = self.behaviour
+        if not self.returns_experts or fake.no_experts:
+            return answer
+        tokens = len(body["prompt"]) + body["max_tokens"] - 1 - int(fake.lost_rows)
+        zeros = int(fake.zero_experts) * fake_experts.LAYERS * fake_experts.EACH
+        numbers = [0] * zeros + fake_experts.chosen(tokens)[zeros:]
+        if not self.sglang:
+            shape = (tokens, fake_experts.LAYERS, fake_experts.EACH)
+            answer["choices"][0]["routed_experts"] = fake_experts.npy(numbers, shape)
+        elif body.get("return_routed_experts"):
+            answer["sglext"] = {"routed_experts": fake_experts.int32(numbers)}
+        return answer
 
     async def stream(self, body: Json, writer: asyncio.StreamWriter) -> None:
         """Tokens at fixed times after the arrival, usage in every event."""
@@ -274,7 +313,9 @@ async def run(arguments: list[str], behaviour: Behaviour) -> None:
     """Serve until the end."""
     asked = _option(arguments, "--served-model-name")
     sglang = "sglang.launch_server" in arguments
-    engine = Engine("somebody-else" if behaviour.other_name else asked, behaviour, sglang=sglang)
+    name = "somebody-else" if behaviour.other_name else asked
+    experts = "--enable-return-routed-experts" in arguments
+    engine = Engine(name, behaviour, sglang=sglang, experts=experts)
     port = int(_option(arguments, "--port"))
     server = await asyncio.start_server(engine.serve, "127.0.0.1", port, limit=2**20)
     print(SGLANG_LOG if sglang else LOG, flush=True)
@@ -296,6 +337,9 @@ def main(arguments: list[str]) -> int:
     if behaviour.die_at_start:
         print("loading weights\nRuntimeError: CUDA out of memory", flush=True)
         return 3
+    if behaviour.refuse_experts and "--enable-return-routed-experts" in arguments:
+        print(REFUSAL, flush=True)
+        return 1
     asyncio.run(run(arguments, behaviour))
     return 0
 

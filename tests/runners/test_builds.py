@@ -10,7 +10,7 @@ import pytest
 from runners.builds import environment, image
 from runners.builds.environment import EnvironmentProvisioner, InstalledEngine, distribution
 from runners.builds.image import ImageProvisioner, provided_image
-from runners.builds.provided import caches, folder_name
+from runners.builds.provided import caches, folder_name, variant_of
 from runners.engines.adapter import Start
 from runners.engines.catalogue import ADAPTERS
 from runners.errors import BuildUnavailable
@@ -143,6 +143,28 @@ def test_variants_share_the_environment_of_their_release(
     assert len(recorded.commands) == done
     assert provided.build.version == "0.32.0+onecore"
     assert provided.variant.prefix == ("taskset", "-c", "0")
+
+
+@pytest.mark.usefixtures("recorded")
+def test_a_variant_may_set_a_variable_of_the_engine(tmp_path: Path) -> None:
+    spec = BuildSpec.parse("vllm==0.32.0+normal")
+    EnvironmentProvisioner(tmp_path).provision(VLLM, Gpu.CPU)
+    for provided in (
+        EnvironmentProvisioner(tmp_path).find(spec, Gpu.CPU),
+        provided_image(spec, REFERENCE, {}),
+    ):
+        assert provided.environment["VLLM_MOE_ROUTING_SIMULATION_STRATEGY"] == "normal_routing"
+        assert provided.variant.simulates_routing
+    released = EnvironmentProvisioner(tmp_path).find(VLLM, Gpu.CPU)
+    assert released.environment == {}
+    assert not released.variant.simulates_routing
+
+
+@pytest.mark.parametrize("variant", ["eager", "busy", "uniform", "normal"])
+def test_a_variant_of_another_engine_is_refused(variant: str) -> None:
+    spec = BuildSpec.parse(f"sglang==0.5.17+{variant}")
+    with pytest.raises(BuildUnavailable, match=rf"\+{variant} alters vllm only"):
+        variant_of(spec)
 
 
 def test_an_unknown_variant_is_refused_before_anything_is_installed(

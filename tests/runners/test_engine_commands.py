@@ -107,6 +107,19 @@ def test_a_vllm_family_adds_its_own_flags(changes: dict[str, Any], expected: str
     assert flags(family(**changes)) == expected
 
 
+@pytest.mark.parametrize(
+    ("version", "caching"),
+    [("0.25.1", "--no-enable-prefix-caching"), ("0.32.0", "--enable-prefix-caching")],
+)
+def test_vllm_returns_experts_from_its_prefix_cache_where_it_must(
+    version: str, caching: str
+) -> None:
+    asked = family(settings=(("enable-return-routed-experts", None),))
+    command = ADAPTERS[Engine.VLLM].command(start(asked, version=version))
+    assert [part for part in command if part.endswith("prefix-caching")] == [caching]
+    assert "--enable-return-routed-experts" in command
+
+
 def test_vllm_on_a_cpu_takes_its_cache_and_cores_from_the_environment() -> None:
     asked = family(gpu=Gpu.CPU, model=REAL, kv_cache_bytes=2 * GIB)
     assert "gpu-memory" not in flags(asked)

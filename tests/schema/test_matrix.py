@@ -172,6 +172,21 @@ def test_a_mistake_names_its_place(tmp_path: Path, old: str, new: str, told: str
     assert any(told in message for message in found), found
 
 
+def test_a_family_that_returns_its_experts_is_sparse_and_has_no_rate(tmp_path: Path) -> None:
+    flag = "bf16\n    settings: {enable-return-routed-experts: true}"
+    text = SMALL.replace("bf16", flag, 1)
+    rated = text.replace("arrival: offline", "arrival: open-loop, rate: 1")
+    dense, told = complaints(tmp_path, rated)
+    assert dense.endswith("enable-return-routed-experts: tiny is dense: it has no experts")
+    assert told == (
+        "11: families[0].settings: enable-return-routed-experts times nothing, so offline cannot "
+        "have a rate: name closed-loop or offline workloads"
+    )
+    sparse = text.replace("max_position: 4096", "max_position: 4096, experts: 8")
+    (cell, _) = load(tmp_path, sparse).cells
+    assert cell.family.returns_experts
+
+
 def test_experts_must_divide_over_the_cards(tmp_path: Path) -> None:
     text = SMALL.replace("max_position: 4096", "max_position: 4096, experts: 7").replace(
         "gpu: h100", "gpu: h100\n    tensor_parallel: 2\n    expert_parallel: 2"

@@ -11,12 +11,16 @@ import pytest
 
 from runners import spool
 from runners.bundles import bundle
+from schema.cells import RETURNS_EXPERTS, Cell
 from schema.nights import Night, NightKind
+from schema.selections import Selections
 from schema.session import reading
+from schema.store.judgements import judgements
 from schema.store.launches import launch_keys
 from schema.store.nights import night as stored_night
+from schema.store.selections import selections
 from schema.store.trials import trials_of_night
-from schema.trials import Arm, Launch
+from schema.trials import Arm, Launch, Trial
 from tailwatch.__main__ import main
 
 NIGHT = "2026-11-22"
@@ -42,6 +46,34 @@ def carried(tmp_path: Path, make_night: NightMaker, make_launch: LaunchMaker) ->
 def planned(tmp_path: Path, *options: str) -> bundle.Bundle:
     assert main(["plan", *options, "-o", str(tmp_path / "night.pyz")]) == 0
     return bundle.read(tmp_path / "night.pyz")
+
+
+def test_two_ways_to_draw_experts_are_interleaved(tmp_path: Path) -> None:
+    found = planned(
+        tmp_path, *("hopper", "--gpu", "h100", "--launches", "2"),
+        *("--cells", "Mixtral-8x7B-Instruct-v0.1/fp8/h100/tp1/batch-1"),
+        *("--build", "vllm==0.25.1+uniform", "--build", "vllm==0.25.1+normal"),
+    )  # fmt: skip
+    assert found.night.kind is NightKind.RELEASE
+    assert [one.build.variant for one in found.launches] == [
+        *("uniform", "normal", "normal", "uniform")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("build", "said"),
+    [
+        ("sglang==0.5.17+uniform", "+uniform alters vllm only"),
+        ("vllm==0.25.1+turbo", "unknown variant +turbo"),
+    ],
+)
+def test_an_impossible_variant_is_refused_before_a_bundle_is_written(
+    build: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle_file = tmp_path / "night.pyz"
+    assert main(["plan", "hopper", "--build", build, "-o", str(bundle_file)]) == 1
+    assert said in capsys.readouterr().err
+    assert not bundle_file.exists()
 
 
 def test_one_build_an_engine_plans_a_nightly(tmp_path: Path) -> None:
@@ -218,3 +250,24 @@ def test_a_launch_recorded_while_it_went_on_keeps_each_trial_once(
         (launch.replicate, trial.cell.key) for launch in (whole, other) for trial in launch.trials
     )
     assert len(launches) == 3  # two documents of one engine start, and the other launch
+
+
+def test_a_night_that_timed_nothing_is_recorded_and_judges_nothing(
+    database: str, tmp_path: Path, make_night: NightMaker, make_launch: LaunchMaker,
+    make_trial: Callable[..., Trial], make_cell: Callable[..., Cell],
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    cell = make_cell()
+    family = cell.family.model_copy(update={"settings": ((RETURNS_EXPERTS, None),)})
+    cell = cell.model_copy(update={"family": family})
+    seen = Selections(requests=1, tokens=8, counts=((2,) * 8, (8, 8, 0, 0, 0, 0, 0, 0)))
+    balance = {"expert_balance": seen.balance}
+    trial = make_trial(cell, selections=seen, measurements=balance, requests=(), duration_s=None)
+    spool.keep_plan(make_night(cells=(cell,)), tmp_path / "out")
+    spool.keep(make_launch(trials=(trial,)), tmp_path / "out")
+    assert main(["record", str(tmp_path / "out")]) == 0
+    assert "1 new trials" in capsys.readouterr().out
+    with reading(database) as session:
+        assert judgements(session, NIGHT) == []
+        (summary,) = trials_of_night(session, NIGHT)
+        assert selections(session, [summary.key]) == {summary.key: seen}

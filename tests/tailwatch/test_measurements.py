@@ -13,11 +13,12 @@ from dashboard.levels import Level, load_words, model_words
 from dashboard.units import NONE, quantity, times
 from regressions.policy import read_policy
 from schema.arrivals import Arrival
-from schema.cells import Cell, Gpu
+from schema.cells import RETURNS_EXPERTS, Cell, Gpu
 from schema.metrics import METRICS
 from schema.models import Model
 from schema.requests import Request, Requests
-from schema.session import reading
+from schema.selections import Selections
+from schema.session import reading, writing
 from schema.store.cells import cells
 from schema.store.exports import SHEETS
 from schema.store.launches import record
@@ -27,7 +28,7 @@ from stats.spread import variation
 from tailwatch.__main__ import main
 from tailwatch.commands.measurements import write
 from tailwatch.home import REPOSITORY
-from tailwatch.measurements.document import document
+from tailwatch.measurements.document import CAPTIONS, document
 from tailwatch.measurements.found import find
 from tailwatch.measurements.gaps import within
 from tailwatch.measurements.loads import COLUMNS
@@ -57,7 +58,8 @@ def test_the_document_is_in_step_with_the_examples(written: Path) -> None:
 def test_every_picture_of_it_is_drawn(folder: str, written: Path) -> None:
     page = written if folder == "written" else PAGE
     pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", page.read_text())
-    assert len(pictures) == 4
+    drawn = {Path(own).stem.rpartition("-")[2] for own in pictures}
+    assert drawn | {"experts"} == set(CAPTIONS)  # which no example may have returned
     for own in pictures:
         assert (page.parent / own).read_bytes().startswith(PNG)
 
@@ -221,6 +223,34 @@ def test_a_trial_that_counts_for_nothing_is_named_with_its_reason(
     assert "CUDA error: out of memory \\| 80 GiB |" in text
     assert "planned 1 cell that it never tried" in text
     assert "made 1 of 2 planned launches" in text
+
+
+def test_the_document_tells_which_experts_were_chosen_and_who_refused(
+    database_url: str, tmp_path: Path, make_night: Make, make_launch: Make, make_trial: Make,
+    make_cell: Make,
+) -> None:  # fmt: skip
+    timed = make_cell()
+    family = timed.family.model_copy(update={"settings": ((RETURNS_EXPERTS, None),)})
+    cell = timed.model_copy(update={"family": family})
+    seen = Selections(requests=1, tokens=8, counts=((2,) * 8, (8, 8, 0, 0, 0, 0, 0, 0)))
+    told = make_trial(cell, selections=seen, measurements={"expert_balance": seen.balance})
+    why = "ExpertsNotReturned: vllm==0.33.0 with --enable-return-routed-experts did not start: no"
+    deaf = make_trial(cell, state=TrialState.FAILED, reason=why)
+    with writing(database_url) as session:
+        record_night(session, make_night())
+        record(session, make_launch())
+        record(session, make_launch(trials=(told,)))
+        record(session, make_launch(trials=(deaf,), replicate=1))
+    write(database_url, tmp_path / "m.md", COMMAND)
+    text = (tmp_path / "m.md").read_text()
+    section = text.partition("## Expert balance")[2].partition("\n## ")[0]
+    name = "h100: tiny-mixtral bf16, dummy weights, vllm 0.32.0"
+    assert f"| {name} | 1: no spread | 0.6250 | 1 | 0.2500 | 0 | 4.000 | 1 | 8 |" in section
+    assert "not the model's own routers" in section
+    assert why.partition(": ")[2] in section
+    assert "images/m-experts.png" in section
+    assert (tmp_path / "images" / "m-experts.png").read_bytes().startswith(PNG)
+    assert "enable-return-routed-experts" not in text.partition("## Memory")[0]
 
 
 def test_without_a_valid_trial_there_is_no_document(
