@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.detecting import rows  # noqa: E402
+from benchmarks.detecting.speed import speed  # noqa: E402
 from regressions.policy import read_policy  # noqa: E402
 from schema.words import digest  # noqa: E402
 
@@ -73,7 +74,7 @@ def table() -> Iterator[rows.Row]:
     yield from rows.slowed_requests()
     yield rows.repetitions()
     yield rows.dip_and_collapse(tool)
-    yield rows.speed(tool)
+    yield from speed(tool)
 
 
 def line(row: rows.Row) -> str:

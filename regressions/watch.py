@@ -10,16 +10,19 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
 from regressions.histories import Histories
 from regressions.policy import SeriesRules
-from regressions.window import Candidate, candidates, creeping, segment_nights
-from stats.recent_shift import baselines, is_within_reach
+from regressions.window import Candidate, Rows, candidates, creeping, segment_nights
+from stats.recent_shift import MOST, baselines, closeness, reach
 from stats.split import best_split
 
 SCREEN = 3.2
 """Standard errors that make the careful look worth it; far below what alpha asks for."""
+LOOSER = 0.75
+"""Share of SCREEN at which other windows of the same row are looked at as well."""
 REFRESH = 7
 """Nights after which the baseline of the cheap look is renewed; nightly in a young segment."""
 YOUNG = 14
@@ -57,12 +60,13 @@ class Watch:
 
     def __init__(self, series: Histories, rules: SeriesRules) -> None:
         rows = len(series.values)
-        self._series = replace(series, values=series.values.copy())
+        self._series = replace(series, values=series.values.copy(order="F"))
         self._rules = rules
         self._start = np.zeros(rows, dtype=np.int64)
         self._kept = np.full((rows, rules.baseline_nights), np.nan)
         self._middle, self._sigma = np.zeros(rows), np.full(rows, np.inf)
         self._limit, self._drift = np.full(rows, np.inf), np.zeros(rows)
+        self._reach = np.full((len(rules.windows), rows), np.inf)
         self._count, self._freedom = np.zeros(rows), np.ones(rows)
         self._last: dict[int, Move] = {}
         self._suspects: dict[int, Move] = {}
@@ -72,8 +76,9 @@ class Watch:
         self._renew(night)
         if night < self._rules.windows[0]:
             return
+        rows, worth = self._worth(night)
         for found in candidates(
-            self._series, self._kept, self._start, self._worth(night), night, self._rules
+            self._series, self._kept, self._start, rows, worth, night, self._rules
         ):
             yield from self._stepped(found, night)
         yield from self._dips(night)
@@ -81,27 +86,40 @@ class Watch:
 
     def _renew(self, night: int) -> None:
         age = night - self._start
-        says = (age >= self._rules.least_nights) | ~np.isnan(self._kept[:, -1])
-        due = np.flatnonzero(says & (age > 1) & ((age < YOUNG) | (age % REFRESH == 0)))
+        carries = ~np.isnan(self._kept[:, -1])
+        says = (age >= self._rules.least_nights) | carries
+        due = says & (age > 1) & ((age < YOUNG) | (age % REFRESH == 0))
+        length = self._rules.baseline_nights
+        self._renew_rows(np.flatnonzero(due & carries), night, length)
+        self._renew_rows(np.flatnonzero(due & ~carries), night, 0)
+
+    def _renew_rows(self, due: Rows, night: int, carried: int) -> None:
+        """carried: how many residuals of earlier segments the rows may have."""
         if not due.size:
             return
         rules = self._rules
         nights = segment_nights(self._series.values, due, self._start, night, rules.baseline_nights)
-        before = baselines(nights, self._kept[due], rules.least_change / 4, rules.drift_caution)
+        before = baselines(
+            nights, self._kept[due, :carried], rules.least_change / 4, rules.drift_caution
+        )
         self._middle[due], self._count[due] = before.middle, before.count
         self._sigma[due], self._drift[due] = before.noise.sigma, before.noise.drift
         self._freedom[due] = before.noise.freedom
+        self._reach[:, due] = reach(before.count, before.noise.drift, rules.windows, SCREEN)
         limit = -stdtrit(before.noise.freedom, rules.alpha / 2)
         enough = before.noise.nights >= rules.least_nights
         self._limit[due] = np.where(enough, limit * (1 + 1 / before.count) ** 0.5, np.inf)
 
-    def _worth(self, night: int) -> np.ndarray:
-        """Rows that get the careful look."""
-        recent = self._series.values[:, max(0, night + 1 - self._rules.windows[-1]) : night + 1]
-        scores = (recent - self._middle[:, None]) / self._sigma[:, None]
-        scores = np.nan_to_num(np.clip(scores, -8.0, 8.0), copy=False)
-        within = is_within_reach(scores, self._count, self._drift, self._rules.windows, SCREEN)
-        return np.flatnonzero(within & ~np.isnan(self._series.values[:, night]))
+    def _worth(self, night: int) -> tuple[Rows, NDArray[np.bool_]]:
+        """Rows that get the careful look, and which of their windows: windows x rows."""
+        first = max(0, night + 1 - self._rules.windows[-1])
+        recent = np.ascontiguousarray(self._series.values[:, first : night + 1].T[::-1])
+        scores = (recent - self._middle) / self._sigma
+        np.clip(scores, -MOST, MOST, out=scores)
+        scores[np.isnan(scores)] = 0.0
+        close = closeness(scores, self._reach, self._rules.windows)
+        rows = np.flatnonzero((close.max(axis=0) >= 1) & ~np.isnan(recent[0]))
+        return rows, close[:, rows] >= LOOSER
 
     def _stepped(self, found: Candidate, night: int) -> Iterator[Move]:
         row, began = found.row, self._dated(found, night, 2 * self._rules.windows[-1])
@@ -136,6 +154,8 @@ class Watch:
         self._start[row] = began
         self._middle[row] = np.nanmedian(self._series.values[row, began : night + 1])
         self._count[row], self._limit[row] = found.nights, np.inf
+        count, drift = self._count[[row]], self._drift[[row]]
+        self._reach[:, [row]] = reach(count, drift, self._rules.windows, SCREEN)
 
     def _dips(self, night: int) -> Iterator[Move]:
         """One night far out is suspected; it was a dip if the next one is back."""

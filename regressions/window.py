@@ -42,29 +42,47 @@ class Candidate:
 def segment_nights(values: Matrix, rows: Rows, start: Rows, end: int, length: int) -> Matrix:
     """The last `length` nights before `end` of each row's segment, NaN before its start."""
     low = max(0, end - length)
+    if (start[rows] <= low).all():
+        return values[rows, low:end]
     inside = np.arange(low, end)[None, :] >= start[rows][:, None]
     return np.where(inside, values[rows, low:end], np.nan)
 
 
 def candidates(
-    series: Histories, kept: Matrix, start: Rows, rows: Rows, night: int, rules: SeriesRules
+    series: Histories,
+    kept: Matrix,
+    start: Rows,
+    rows: Rows,
+    worth: NDArray[np.bool_],
+    night: int,
+    rules: SeriesRules,
 ) -> Iterator[Candidate]:
-    """Of each row the window with the least p, where that is enough by every rule."""
-    if not rows.size:
-        return
+    """Of each row the window with the least p, where that is enough by every rule.
+
+    worth: windows x rows, those that are looked at.
+    """
     best: dict[int, tuple[float, RecentShift, int]] = {}
-    for nights in rules.windows:
-        if nights > rules.confirm_nights and nights <= night:
-            shift = _windowed(series, kept, start, rows, night, nights, rules)
-            allowed = _allowed(shift, series, rows, night, rules)
+    for nights, looked in zip(rules.windows, worth, strict=True):
+        own = rows[looked & _has_trials(series, rows, night, nights, rules)]
+        if own.size and rules.confirm_nights < nights <= night:
+            shift = _windowed(series, kept, start, own, night, nights, rules)
+            allowed = _allowed(shift, rules)
             for at in np.flatnonzero(allowed & (shift.p <= rules.alpha)).tolist():
-                if at not in best or shift.p[at] < best[at][0]:
-                    best[at] = (float(shift.p[at]), shift, at)
-    for at, (_, shift, _) in sorted(best.items()):
-        found = _candidate(shift, at, int(rows[at]))
+                row = int(own[at])
+                if row not in best or shift.p[at] < best[row][0]:
+                    best[row] = (float(shift.p[at]), shift, at)
+    for row, (_, shift, at) in sorted(best.items()):
+        found = _candidate(shift, at, row)
         found = replace(found, rank_p=_rank_p(found, shift, at, series, night, rules))
         if found.rank_p is not None and found.rank_p <= rules.rank_alpha:
             yield found
+
+
+def _has_trials(
+    series: Histories, rows: Rows, night: int, nights: int, rules: SeriesRules
+) -> NDArray[np.bool_]:
+    recent = series.trials[rows, max(0, night - nights + 1) : night + 1].sum(axis=1)
+    return np.asarray(recent >= rules.confirm_trials)
 
 
 def _windowed(
@@ -92,25 +110,25 @@ def _spreads(
     first = night - nights + 1
     earlier, recent = series.trials[rows, :first], series.trials[rows, first : night + 1]
     usual = earlier.sum(axis=1) / np.maximum((earlier > 0).sum(axis=1), 1)
+    missing = np.maximum(0.0, 1 / np.maximum(recent, 1) - 1 / np.maximum(usual, 1)[:, None])
+    if not missing.any():
+        return np.ones(recent.shape)
     freedom = np.maximum(earlier - 1, 0)
     squares = np.nansum(series.within[rows, :first] * freedom, axis=1)
     variance = squares / np.maximum(freedom.sum(axis=1), 1)
-    missing = np.maximum(0.0, 1 / np.maximum(recent, 1) - 1 / np.maximum(usual, 1)[:, None])
     return np.asarray(np.sqrt(1 + (variance / sigma**2)[:, None] * missing))
 
 
-def _allowed(
-    shift: RecentShift, series: Histories, rows: Rows, night: int, rules: SeriesRules
-) -> NDArray[np.bool_]:
-    """Enough history, enough trials since, large enough to matter, and not one night's doing:
-    without its most extreme night half of the evidence (the root of alpha) must be left."""
-    recent = series.trials[rows, night - shift.nights + 1 : night + 1].sum(axis=1)
+def _allowed(shift: RecentShift, rules: SeriesRules) -> NDArray[np.bool_]:
+    """Enough history, large enough to matter, and not one night's doing: without its most extreme
+    night half of the evidence (the root of alpha) must be left, and a night that lies apart even
+    from the others of its window waits for the next one: tonight alone is told as suspected."""
     return np.asarray(
         (shift.baselines.noise.nights >= rules.least_nights)
         & (shift.baselines.count >= 2)
-        & (recent >= rules.confirm_trials)
         & (np.abs(shift.shift) >= rules.least_change)
         & (shift.p_rest <= rules.alpha**0.5)
+        & (shift.p_tonight > rules.alpha)
     )
 
 

@@ -90,7 +90,7 @@ def residual_noise(residuals: Matrix, least: float, caution: float) -> Noise:
     rough = MAD_TO_SIGMA * sorted_median(np.sort(np.abs(residuals), axis=1), count)
     limit = SCALE_CLIP * np.fmax(rough, least)[:, None]
     clipped = np.where(known, np.clip(residuals, -limit, limit), 0.0)
-    squares = (clipped**2).sum(axis=1)
+    squares = np.einsum("ij,ij->i", clipped, clipped)
     sigma = np.sqrt(squares / CLIPPED_VARIANCE / np.maximum(count - 1, 1))
     return Noise(
         sigma=np.fmax(sigma, least),
@@ -102,7 +102,7 @@ def residual_noise(residuals: Matrix, least: float, caution: float) -> Noise:
 def _drift(clipped: Matrix, known: NDArray[np.bool_], squares: Vector, caution: float) -> Vector:
     count = known.sum(axis=1)
     pairs = (known[:, 1:] & known[:, :-1]).sum(axis=1)
-    products = (clipped[:, 1:] * clipped[:, :-1]).sum(axis=1)
+    products = np.einsum("ij,ij->i", clipped[:, 1:], clipped[:, :-1])
     enough = (pairs > 3) & (squares > 0)
     raw = np.where(enough, products / np.maximum(pairs, 1), 0.0)
     raw = raw * count / np.where(squares > 0, squares, 1.0)

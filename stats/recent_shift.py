@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import stdtr
 
 from stats.noise import (
@@ -47,6 +46,8 @@ class RecentShift:
     p: Vector
     p_rest: Vector
     """Without the window's most extreme night."""
+    p_tonight: Vector
+    """Of the last night against the farthest other of the window: 1 unless it lies beyond."""
     distance: Vector
     """Of the window from its baseline in standard errors, signed."""
     shift: Vector
@@ -57,7 +58,9 @@ class RecentShift:
 def baselines(values: Matrix, kept: Matrix, least: float, caution: float) -> Baselines:
     """values: nights of the running segment, NaN elsewhere; kept: residuals of earlier ones."""
     middle, count = location(values)
-    pool = np.concatenate([kept, values - middle[:, None]], axis=1)
+    own = values - middle[:, None]
+    carried = ~np.isnan(kept).all(axis=0)
+    pool = np.concatenate([kept[:, carried.argmax() :], own], axis=1) if carried.any() else own
     noise = residual_noise(pool, least, caution)
     return Baselines(middle=middle, count=count, pool=pool, noise=noise)
 
@@ -71,10 +74,13 @@ def recent_shift(window: Matrix, before: Baselines, spreads: Matrix) -> RecentSh
     ordered = np.sort(scores * np.sign(distance)[:, None], axis=1)
     side, p_rest = _tested(ordered[:, :-1], before)
     shift = np.median(window, axis=1) - before.middle
+    beyond = away * np.sign(distance)[:, None]
+    apart = np.maximum(0.0, beyond[:, -1] - beyond[:, :-1].max(axis=1)) / 2**0.5
     return RecentShift(
         nights=window.shape[1],
         p=np.where(shift * distance > 0, np.maximum(p, np.finfo(float).tiny), 1.0),
         p_rest=np.where(side > 0, p_rest, 1.0),
+        p_tonight=2 * stdtr(before.noise.freedom, -apart),
         distance=distance,
         shift=shift,
         baselines=before,
@@ -89,19 +95,24 @@ def _tested(scores: Matrix, before: Baselines) -> tuple[Vector, Vector]:
     return distance, np.asarray(2 * stdtr(noise.freedom, -np.abs(distance)))
 
 
-def is_within_reach(
-    scores: Matrix, count: Vector, drift: Vector, windows: Sequence[int], threshold: float
-) -> NDArray[np.bool_]:
-    """A cheap look before the careful one: rows with any window beyond `threshold` standard errors.
+def reach(count: Vector, drift: Vector, windows: Sequence[int], threshold: float) -> Matrix:
+    """windows x rows: by how much the scores of so many last nights sum up when their window lies
+    `threshold` standard errors from a baseline of `count` nights."""
+    length = np.array(windows, dtype=np.float64)[:, None]
+    variance = (1 + drift) / (1 - drift) * length
+    variance -= 2 * drift * (1 - drift**length) / (1 - drift) ** 2
+    return np.asarray(threshold * np.sqrt(variance + length**2 * mean_variance(count, drift)))
 
-    scores: the last nights of each row in standard deviations, oldest first.
+
+def closeness(scores: Matrix, limits: Matrix, windows: Sequence[int]) -> Matrix:
+    """A cheap look before the careful one: each window's sum over its limit, windows x rows.
+
+    scores: nights x rows, in standard deviations, the newest first; limits: from reach. 0 for
+    windows longer than the nights given.
     """
-    sums = np.cumsum(scores[:, ::-1], axis=1)
-    apart = mean_variance(count, drift)
-    hit = np.zeros(len(scores), dtype=np.bool_)
-    for nights in windows:
-        if nights <= scores.shape[1]:
-            far = (1 + drift) / (1 - drift) * nights
-            near = 2 * drift * (1 - drift**nights) / (1 - drift) ** 2
-            hit |= sums[:, nights - 1] ** 2 >= threshold**2 * (far - near + nights**2 * apart)
-    return hit
+    close, total, summed = np.zeros(limits.shape), np.zeros(limits.shape[1]), 0
+    for at, nights in enumerate(windows):
+        if nights <= len(scores):
+            total += scores[summed:nights].sum(axis=0)
+            close[at], summed = np.abs(total) / limits[at], nights
+    return close

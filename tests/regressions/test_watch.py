@@ -148,3 +148,32 @@ def test_the_unit_of_the_values_changes_nothing(rules: SeriesRules, unit: float)
     trials[:, 60:] *= 0.93
     plain, scaled = seen(trials, rules), seen(trials * unit, rules)
     assert [(m.row, m.night, m.began) for m in plain] == [(m.row, m.night, m.began) for m in scaled]
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(st.integers(0, 39), min_size=1, max_size=4, unique=True))
+def test_a_series_is_judged_the_same_in_any_company(rows: list[int]) -> None:
+    rules = read_policy().series
+    trials = healthy(40, 100, cv=0.03, drift=0.5)
+    trials[:15, 50:] *= 0.8
+    trials[5:20, 80] *= 0.5
+    trials[10:30, ::13] = np.nan
+
+    def told(moves: list[Move], row: int, at: int) -> list[tuple[object, ...]]:
+        own = [move for move in moves if move.row == at]
+        return [(row, m.night, m.began, m.kind, pytest.approx(m.found.p)) for m in own]
+
+    together = replay(histories(trials), rules)
+    some = replay(histories(trials[rows]), rules)
+    for at, row in enumerate(rows):
+        assert told(some, row, at) == told(together, row, row)
+
+
+def test_a_dip_after_two_low_nights_is_still_a_dip(rules: SeriesRules) -> None:
+    trials = healthy(100, 60)
+    middle = np.median(trials[:, :48], axis=1)
+    trials[:, 48] = trials[:, 49] = middle * np.exp(-0.024)
+    trials[:, 50] = middle * 0.75
+    trials[:, 51] = middle
+    assert not [move for move in seen(trials, rules) if move.night == 50]
+    assert len(seen(trials, rules, Kind.TRANSIENT)) >= 95

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import ttest_ind
 
-from stats.recent_shift import baselines, is_within_reach, recent_shift
+from stats.recent_shift import baselines, closeness, reach, recent_shift
 from stats.split import best_split
 
 NIGHTS = 60
@@ -75,11 +75,26 @@ def test_drifting_nights_are_worth_less() -> None:
 
 
 def test_the_cheap_look_lets_every_real_step_through() -> None:
-    scores = noise(500)[:, -14:]
-    scores[:, -3:] += 6.0
-    count, drift = np.full(500, 40.0), np.full(500, 0.3)
-    assert is_within_reach(scores, count, drift, (2, 3, 7), 3.2).mean() > 0.99
-    assert is_within_reach(noise(500)[:, -14:], count, drift, (2, 3, 7), 3.2).mean() < 0.03
+    healthy, windows = noise(500)[:, -14:].T, (2, 3, 7)
+    stepped = healthy.copy()
+    stepped[:3] += 6.0  # the newest come first
+    limits = reach(np.full(500, 40.0), np.full(500, 0.3), windows, 3.2)
+    assert (closeness(stepped, limits, windows).max(axis=0) >= 1).mean() > 0.99
+    assert (closeness(healthy, limits, windows).max(axis=0) >= 1).mean() < 0.03
+
+
+def test_a_window_longer_than_the_nights_there_are_is_not_close() -> None:
+    limits = reach(np.array([40.0]), np.array([0.0]), (2, 7), 3.2)
+    assert (closeness(np.full((3, 1), 8.0), limits, (2, 7)) > 0).tolist() == [[True], [False]]
+
+
+@pytest.mark.parametrize(("tonight", "waits"), [(-9.0, True), (-3.0, False), (0.0, False)])
+def test_a_night_apart_from_the_others_of_its_window_is_seen_to_be(
+    tonight: float, waits: bool
+) -> None:
+    before = baselines(noise(1)[:, :-3], np.full((1, 1), np.nan), 1e-9, 0.0)
+    found = recent_shift(np.array([[-2.4, -2.6, tonight]]), before, np.ones((1, 3)))
+    assert (found.p_tonight[0] <= 0.001) == waits
 
 
 @given(st.integers(1, 28), st.sampled_from([-3.0, 2.0]))
