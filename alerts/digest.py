@@ -130,6 +130,8 @@ def _context(findings: Findings) -> str:
         f"{findings.valid} of {counted(findings.trials, 'trial')} valid",
         f"{counted(findings.unchanged, 'metric')} unchanged",
     ]
+    if findings.elsewhere:
+        parts.append(f"{counted(findings.elsewhere, 'open episode')} about other cells")
     if findings.policy:
         parts.append(f"policy {findings.policy}")
     return " · ".join(parts)

@@ -48,7 +48,7 @@ def is_news(episode: Episode, night: str) -> bool:
 
 def line(episode: Episode) -> str:
     """`confirmed, build: itl_p50 +9.1 % and 3 more in 2 cells; owner kim, due 2026-12-01`."""
-    cells = counted(len({one.cell for one in episode.members}), "cell")
+    cells = counted(len(episode.cells), "cell")
     text = f"{episode.state}, {episode.cause.attribution}: {moves(episode.members)} in {cells}"
     if episode.is_open:
         text += f", since {episode.opened}; owner {episode.owner or 'nobody'}"

@@ -81,6 +81,8 @@ class Findings:
     host_changes: tuple[HostChange, ...]
     episodes: tuple[Episode, ...] = ()
     """As they were after this night: those it opened, left open or closed."""
+    elsewhere: int = 0
+    """Open ones about cells that this night was not to measure."""
 
     @property
     def nothing_ran(self) -> bool:
@@ -100,7 +102,8 @@ def findings(
     What an episode has moved is told by the episode, once.
     """
     cells = {cell.key: cell for cell in night.cells}
-    concerned = tuple(one for one in episodes if one.is_open or one.changed == night.name)
+    known = [one for one in episodes if one.is_open or one.changed == night.name]
+    concerned = tuple(one for one in known if one.is_about(night))
     told = {(one.cell, one.metric) for episode in concerned for one in episode.members}
     judged = [one for one in judgements if one.comparison.cell in cells]
     remarks = _remarks(night, annotations)
@@ -126,6 +129,7 @@ def findings(
         unmeasured=tuple(cell.slug for key, cell in cells.items() if key not in tried),
         host_changes=_host_changes(judged),
         episodes=concerned,
+        elsewhere=sum(one.is_open for one in known) - sum(one.is_open for one in concerned),
     )
 
 

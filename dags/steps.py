@@ -10,8 +10,7 @@ from alerts.text import as_text
 from dags.orders import StaleMatrix, order, planned_launch
 from dags.planning import plan_confirmation, plan_nightly, plan_release
 from regressions import night as judging
-from regressions.policy import read_policy, read_shadow_policy
-from regressions.silent import judge_in_shadow
+from regressions.policy import read_policy
 from runners import spool
 from runners.builds.environment import EnvironmentProvisioner
 from runners.errors import SpoolError
@@ -172,14 +171,7 @@ def record_spool(night: str | None = None) -> int:
 
 def judge(night: str) -> None:
     """Compare, conclude and store the conclusions."""
-    with writing() as session:
-        judgements = judging.judge_night(session, night, read_policy())
-    for one in judgements:
-        log.info("%s %s: %s", one.comparison.metric, one.verdict, one.reason)
-    if shadow := read_shadow_policy():  # after what is told: it must not stand in its way
-        with writing() as session:
-            judge_in_shadow(session, night, shadow)
-        log.info("judged in shadow by policy %s", shadow.key)
+    judging.judge_by_both(night)
 
 
 def judge_again(night: str) -> bool:

@@ -1,11 +1,13 @@
 """Episodes as tables and words. Pure: words in, HTML out."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 from dashboard.markup import Column, Field, address, table
 from dashboard.units import NONE, percent, probability
 from regressions.sentences import counted, moves
 from schema.episodes import Episode, EpisodeState, Member, Transition
+from schema.judgements import Judgement, Verdict
+from schema.nights import Night
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 MEANING = {
@@ -43,9 +45,9 @@ _HISTORY = (
 )
 
 
-def episode_table(found: Iterable[Episode], *, name: str) -> str:
-    """A row an episode; its cause links to it."""
-    return table(_EPISODES, [_episode(one) for one in found], name=name)
+def episode_table(found: Iterable[Episode], *, name: str, untold: Container[str] = ()) -> str:
+    """A row an episode; its cause links to it. `untold` has keys that the night says nothing of."""
+    return table(_EPISODES, [_episode(one, one.key in untold) for one in found], name=name)
 
 
 def member_table(
@@ -60,10 +62,30 @@ def history_table(history: Sequence[Transition]) -> str:
     return table(_HISTORY, [_step(one) for one in reversed(history)], name="history")
 
 
-def of_night(found: Iterable[Episode], night: str) -> list[Episode]:
-    """Those that were open after a night or that it closed, as they were then; newest first."""
-    then = [kept for one in found if (kept := one.as_of(night)) is not None]
-    return [one for one in reversed(then) if one.is_open or one.closed == night]
+def of_night(found: Iterable[Episode], night: Night) -> tuple[list[Episode], list[Episode]]:
+    """Those about a night, open after it or closed by it, and open ones about other cells.
+
+    As they were then, newest first.
+    """
+    then = [kept for one in found if (kept := one.as_of(night.name)) is not None]
+    then.reverse()
+    own = [one for one in then if one.is_about(night)]
+    concerned = [one for one in own if one.is_open or one.closed == night.name]
+    return concerned, [one for one in then if one.is_open and one not in own]
+
+
+def untold(found: Iterable[Episode], judgements: Iterable[Judgement]) -> frozenset[str]:
+    """Keys of open ones of which the night decided no series: no trial was valid, or too few."""
+    decided = {
+        (one.comparison.cell, one.comparison.metric)
+        for one in judgements
+        if one.verdict is not Verdict.INCONCLUSIVE
+    }
+    return frozenset(
+        own.key
+        for own in found
+        if own.is_open and not any((one.cell, one.metric) in decided for one in own.members)
+    )
 
 
 def from_before(found: Iterable[Episode], night: str) -> list[Episode]:
@@ -86,11 +108,12 @@ def facts(episode: Episode) -> dict[str, str]:
     }
 
 
-def _episode(own: Episode) -> Sequence[Field]:
-    cells = counted(len({one.cell for one in own.members}), "cell")
+def _episode(own: Episode, is_untold: bool) -> Sequence[Field]:
+    cells = counted(len(own.cells), "cell")
+    meaning = MEANING[own.state] + ("; tonight decides nothing about it" if is_untold else "")
     return (
         Field(text=own.cause.words, link=address("episodes", episode=own.key), tone=own.verdict),
-        Field(text=own.state, below=MEANING[own.state]),
+        Field(text=own.state, below=meaning),
         Field(text=own.cause.attribution, below=own.cause.reasons[0]),
         Field(
             text=_unbroken(moves(own.members)),

@@ -2,7 +2,8 @@
 
 A contender that got slower has witnesses: the control arm (a pinned build measured on the same
 hosts every night), the other engine on the same kind of GPU, the fingerprint of the host, and the
-other workloads of the same launches. The first row of the table that fits decides.
+other workloads of the same launches. A series that is replayed has fewer: the builds, environments
+and engines that its nights name. The first row of the table that fits decides.
 """
 
 from dataclasses import dataclass, replace
@@ -19,6 +20,14 @@ class Witness(StrEnum):
     SILENT = "silent"  # absent, or too few trials to tell
 
 
+class Seen(StrEnum):
+    """How a change was seen."""
+
+    TONIGHT = "tonight"  # against the nights before
+    IN_TURNS = "in turns"  # both builds in one night
+    REPLAYED = "replayed"  # in the nights of a series alone, which the following ones confirm
+
+
 class Fingerprint(StrEnum):
     """What changed about the host between the last good night and the first bad one."""
 
@@ -33,9 +42,9 @@ class Fingerprint(StrEnum):
 class Witnessed:
     """Everything that the witnesses of one group of moved metrics said."""
 
-    build_changed: bool
-    interleaved: bool = False
-    """Both builds ran in one night, in turns."""
+    build_changed: bool | None
+    """None where a series does not name its builds."""
+    seen: Seen = Seen.TONIGHT
     last_good: Witness = Witness.SILENT
     """The last good build, measured again in the night, against the nights before."""
     control: Witness = Witness.SILENT
@@ -48,12 +57,12 @@ class Witnessed:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One line of the table; None fits everything."""
+    """One line of the table; None fits everything. A reason of a replay has places for names."""
 
     attribution: Attribution
     because: str
     build_changed: bool | None = None
-    interleaved: bool = False
+    seen: Seen = Seen.TONIGHT
     last_good: Witness | None = None
     control: Witness | None = None
     other_engine: Witness | None = None
@@ -70,8 +79,8 @@ class Row:
             (self.other_workloads, said.other_workloads),
             (self.fingerprint, said.fingerprint),
         )
-        agrees = all(wanted is None or wanted is seen for wanted, seen in asked)
-        return agrees and self.interleaved is said.interleaved
+        agrees = all(wanted is None or wanted is there for wanted, there in asked)
+        return agrees and self.seen is said.seen
 
 
 MOVED, STEADY = Witness.MOVED, Witness.STEADY
@@ -105,15 +114,46 @@ def _moved_along(who: str) -> tuple[Row, ...]:
     )
 
 
-TABLE: tuple[Row, ...] = (
+_REPLAYED = (
     Row(
-        interleaved=True,
+        other_engine=MOVED,
+        attribution=Attribution.HOST,
+        because="{engine} moved the same way in the same nights",
+    ),
+    Row(
+        build_changed=True,
+        fingerprint=Fingerprint.HOST,
+        attribution=Attribution.UNKNOWN,
+        because="the build is new: {builds}, and the environment is new: {environments}",
+    ),
+    Row(
+        fingerprint=Fingerprint.HOST,
+        attribution=Attribution.HOST,
+        because="the environment is new: {environments}, the build is not",
+    ),
+    Row(
+        build_changed=True,
+        attribution=Attribution.BUILD,
+        because="the build is new: {builds}",
+    ),
+    Row(
+        build_changed=False,
+        attribution=Attribution.HOST,
+        because="the same build ran before the change and since",
+    ),
+    Row(attribution=Attribution.UNKNOWN, because="the series does not name builds"),
+)
+
+TABLE: tuple[Row, ...] = (
+    *(replace(row, seen=Seen.REPLAYED) for row in _REPLAYED),
+    Row(
+        seen=Seen.IN_TURNS,
         fingerprint=Fingerprint.SAME,
         attribution=Attribution.BUILD,
         because="both builds ran in turns on the same hosts in the same night",
     ),
     Row(
-        interleaved=True,
+        seen=Seen.IN_TURNS,
         attribution=Attribution.UNKNOWN,
         because="the two builds ran on hosts that differ: a release on one host would decide",
     ),

@@ -1,4 +1,4 @@
-"""A file of series replayed night by night: what the policy would have said, and when."""
+"""Series replayed night by night: what the policy would have said, and when."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ BLOCK = 20_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """A move with what the file says about it."""
+    """A move with what is known of its series."""
 
     move: Move
     change: float

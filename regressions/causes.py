@@ -9,7 +9,7 @@ slow in one workload are two causes: the control arm explains one of them and no
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from regressions.attribution import Witness, Witnessed, attribute
+from regressions.attribution import Seen, Witness, Witnessed, attribute
 from regressions.evidence import Evidence
 from regressions.policy import Policy
 from regressions.sentences import percent
@@ -125,9 +125,10 @@ def _cause(
 ) -> Cause:
     other, other_said = others_say(group, _other_engine(evidence, scope, judgements), policy.alpha)
     changed, differing = fingerprint(evidence.hosts, scope.hosts_before, scope.hosts_now)
+    is_release = evidence.night.kind is NightKind.RELEASE
     said = Witnessed(
         build_changed=scope.builds[0] != scope.builds[1],
-        interleaved=evidence.night.kind is NightKind.RELEASE,
+        seen=Seen.IN_TURNS if is_release else Seen.TONIGHT,
         control=control,
         other_engine=other,
         other_workloads=_other_workloads(evidence, group, judgements, policy),

@@ -73,7 +73,7 @@ def _numbered(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 RULES = {
-    "failed trials": _failed,
+    "trials without a value, or with exactly 0": _failed,
     "points published twice": _published_twice,
     "trials of an older build": _older_build,
     "nights published again": _published_again,

@@ -7,7 +7,7 @@ at its old level it denies the suspicion.
 
 from collections.abc import Mapping
 
-from regressions.attribution import Fingerprint, Witness, Witnessed, attribute
+from regressions.attribution import Fingerprint, Seen, Witness, Witnessed, attribute
 from regressions.evidence import Evidence
 from regressions.following import confirmed, is_back, step, still
 from regressions.policy import Policy
@@ -55,7 +55,7 @@ def _differ(
     warned = {own.code for one in again.values() for own in one.comparison.warnings}
     apart = Fingerprint.HOST if "host-changed" in warned else Fingerprint.SAME
     attribution, because = attribute(
-        Witnessed(build_changed=True, interleaved=True, fingerprint=apart)
+        Witnessed(build_changed=True, seen=Seen.IN_TURNS, fingerprint=apart)
     )
     if attribution is not Attribution.BUILD:
         return step(episode, tonight, EpisodeState.SUSPECTED, f"{why}; {because}")

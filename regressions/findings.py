@@ -2,26 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 
+from regressions.attribution import Fingerprint, Seen, Witness, Witnessed, attribute
 from regressions.backtest import Change
 from regressions.policy import Policy, SeriesRules
 from regressions.sentences import counted, figure, percent, size
-from regressions.series_attribution import Attribution, Facts, attributed
 from regressions.watch import Kind
+from schema.episodes import Attribution, EpisodeState
+from schema.judgements import Verdict
 from schema.words import Word, digest
-
-
-class SeriesVerdict(StrEnum):
-    """What is concluded when only later nights can confirm."""
-
-    REGRESSION = "regression"
-    IMPROVEMENT = "improvement"
-    TRANSIENT = "transient"
-    """It did not last."""
-    SUSPECTED = "suspected"
-    """One night far out; the next ones will tell."""
-
 
 TOGETHER = 3
 """Nights that the beginnings of one episode lie apart at most: what dating them leaves open."""
@@ -37,15 +26,21 @@ class Finding(Word):
     """Time of the night that showed it, as the file writes it."""
     change_at: str
     """Time of the first night of the change."""
-    verdict: SeriesVerdict
+    verdict: Verdict | EpisodeState
+    """Regression or improvement once later nights have confirmed it, and so an alarm; until then
+    the state of its episode: suspected after one night, transient if it did not last."""
     change: float
     """Relative and signed: -0.05 is 5 % lower."""
     p: float
     episode: str
-    attribution: str
+    attribution: Attribution
     reasons: tuple[str, ...]
     policy: str
     """Hash of the policy."""
+
+    @property
+    def is_alarm(self) -> bool:
+        return isinstance(self.verdict, Verdict)
 
 
 @dataclass
@@ -77,7 +72,7 @@ class _Story:
     def told(self, change: Change) -> Finding:
         move, nights = change.move, change.nights
         worse = (change.change > 0) == (nights["direction"].iloc[0] == "lower")
-        attribution = self._attributed(change, worse)
+        attribution, because = self._attributed(change, worse)
         episode = self._episode(change, worse)
         self._seen.append((change, worse))
         return Finding(
@@ -88,8 +83,8 @@ class _Story:
             change=change.change,
             p=move.found.p,
             episode=episode,
-            attribution=attribution.to,
-            reasons=(*_reasons(change, self._policy.series), attribution.reason),
+            attribution=attribution,
+            reasons=(*_reasons(change, self._policy.series), because),
             policy=self._policy.key,
         )
 
@@ -116,15 +111,19 @@ class _Story:
     def _began(self, change: Change) -> int:
         return self._places[change.nights["order"].iloc[change.move.began]]
 
-    def _attributed(self, change: Change, worse: bool) -> Attribution:
+    def _attributed(self, change: Change, worse: bool) -> tuple[Attribution, str]:
         builds, new_build = _new(change, "build")
         environments, new_environment = _new(change, "environment")
-        facts = Facts(
-            new_build=new_build,
-            new_environment=new_environment,
-            other_engine=next(self._other_engines(change, worse), None),
+        engine = next(self._other_engines(change, worse), None)
+        said = Witnessed(
+            seen=Seen.REPLAYED,
+            build_changed=new_build,
+            fingerprint=Fingerprint.HOST if new_environment else Fingerprint.SAME,
+            other_engine=Witness.MOVED if engine else Witness.SILENT,
         )
-        return attributed(facts, builds, environments)
+        attribution, because = attribute(said)
+        names = {"builds": ", ".join(builds), "environments": ", ".join(environments)}
+        return attribution, because.format(engine=engine, **names)
 
     def _other_engines(self, change: Change, worse: bool) -> Iterator[str]:
         own = change.nights.iloc[change.move.night]
@@ -150,12 +149,12 @@ def _group(change: Change) -> str:
     return f"series {change.series}"
 
 
-def _verdict(kind: Kind, worse: bool) -> SeriesVerdict:
+def _verdict(kind: Kind, worse: bool) -> Verdict | EpisodeState:
     if kind in (Kind.RETURN, Kind.TRANSIENT):
-        return SeriesVerdict.TRANSIENT
+        return EpisodeState.TRANSIENT
     if kind is Kind.SUSPECTED:
-        return SeriesVerdict.SUSPECTED
-    return SeriesVerdict.REGRESSION if worse else SeriesVerdict.IMPROVEMENT
+        return EpisodeState.SUSPECTED
+    return Verdict.REGRESSION if worse else Verdict.IMPROVEMENT
 
 
 def _new(change: Change, column: str) -> tuple[list[str], bool | None]:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pydantic import AwareDatetime, Field
 
 from schema.judgements import Verdict
-from schema.nights import NightKind
+from schema.nights import Night, NightKind
 from schema.words import Word, digest
 
 TAILWATCH = "tailwatch"
@@ -156,6 +156,15 @@ class Episode(Word):
         """Regression as soon as one member got worse."""
         worse = any(one.verdict is Verdict.REGRESSION for one in self.members)
         return Verdict.REGRESSION if worse else Verdict.IMPROVEMENT
+
+    @property
+    def cells(self) -> frozenset[str]:
+        """Keys of those in which it moved something."""
+        return frozenset(one.cell for one in self.members)
+
+    def is_about(self, night: Night) -> bool:
+        """Whether a night was to measure any cell of it; the others say nothing about it."""
+        return any(cell.key in self.cells for cell in night.cells)
 
     @property
     def opened(self) -> str:

@@ -18,7 +18,7 @@ def episode_table(found: Sequence[Episode]) -> str:
 
 
 def _row(episode: Episode) -> tuple[str, ...]:
-    cells = counted(len({one.cell for one in episode.members}), "cell")
+    cells = counted(len(episode.cells), "cell")
     return (
         episode.key[:SHOWN_KEY],
         str(episode.state),

@@ -4,7 +4,7 @@ import streamlit as st
 
 from dashboard import markup, queries, sentences, tables
 from dashboard.address import choice
-from dashboard.episodes import episode_table, from_before, of_night
+from dashboard.episodes import episode_table, from_before, of_night, untold
 from dashboard.overview import overview, shared_parts, short_names
 from regressions.sentences import counted
 
@@ -20,7 +20,7 @@ summary = next(own for own in recorded if own.name == chosen)
 night = queries.night(chosen)
 slugs = {cell.key: cell.slug for cell in night.plan.cells}
 names = short_names(slugs)
-concerned = of_night(queries.episodes(), chosen)
+concerned, elsewhere = of_night(queries.episodes(), night.plan)
 seen = overview(
     night.judgements, names=names, trials=summary.trials, older=from_before(concerned, chosen)
 )
@@ -40,9 +40,14 @@ with left:
 
 st.subheader("Episodes", anchor="episodes")
 if concerned:
-    st.html(episode_table(concerned, name="episodes"))
+    silent = untold(concerned, night.judgements)
+    st.html(episode_table(concerned, name="episodes", untold=silent))
 else:
-    st.caption("No episode was open in this night.")
+    st.caption("No episode about the cells of this night was open.")
+if elsewhere:
+    told = f"Not judged in this night: {counted(len(elsewhere), 'open episode')} about other cells"
+    with st.expander(told):
+        st.html(episode_table(elsewhere, name="episodes elsewhere"))
 
 st.subheader("Got worse", anchor="worse")
 if seen.worse:

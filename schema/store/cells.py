@@ -1,4 +1,4 @@
-"""Cells and builds: what was measured, and which artefacts."""
+"""Cells, builds and hosts: what was measured, which artefacts, and where."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from schema.cells import Cell
-from schema.tables import BuildRow, CellRow
+from schema.tables import BuildRow, CellRow, HostRow
 from schema.trials import Build
 
 
@@ -40,6 +40,11 @@ def builds(session: Session) -> list[Build]:
         )
         for row in session.scalars(select(BuildRow).order_by(*order))
     ]
+
+
+def host_names(session: Session) -> dict[str, str]:
+    """Of every host by its fingerprint: a machine with a new driver is there twice."""
+    return {row[0]: row[1] for row in session.execute(select(HostRow.fingerprint, HostRow.name))}
 
 
 def _row(cell: Cell) -> dict[str, object]:

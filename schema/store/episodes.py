@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, exists, func, insert, or_, select, text
+from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, select, text
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from schema.episode_tables import (
@@ -12,7 +12,7 @@ from schema.episode_tables import (
     EpisodeSpellRow,
     EpisodeTransitionRow,
 )
-from schema.episodes import OPEN, Episode, EpisodeState, Member, Transition
+from schema.episodes import OPEN, TAILWATCH, Episode, EpisodeState, Member, Transition
 from schema.judgements import Verdict
 from schema.nights import NightKind
 from schema.session import SchemaError
@@ -70,13 +70,28 @@ def levels_left(
 ) -> ColumnElement[bool]:
     """Whether a night of a cell lies at a level that an episode says is not its own."""
     member, spell, name = EpisodeMemberRow, EpisodeSpellRow, night.collate("C")
+    ended = spell.ended.collate("C")
     return exists(
         select(member.cell)
         .join(spell, spell.episode == member.episode)
         .where(member.cell == cell, member.kind == NightKind.NIGHTLY)
         .where(spell.state.in_(LEFT_BEHIND))
         .where(name >= spell.begun.collate("C"), name >= member.night.collate("C"))
-        .where(or_(spell.ended.is_(None), name < spell.ended.collate("C")))
+        .where(or_(ended.is_(None), name < ended, and_(name == ended, _closed_by_a_person())))
+    )
+
+
+def _closed_by_a_person() -> ColumnElement[bool]:
+    """Whether the night that ended a spell is the last that a person had seen, and no better one.
+
+    Tailwatch closes an episode in the night that is back at the good level.
+    """
+    spell, step = EpisodeSpellRow, EpisodeTransitionRow
+    return exists(
+        select(step.episode)
+        .where(step.episode == spell.episode, step.night == spell.ended)
+        .where(step.by != TAILWATCH, step.before.in_(OPEN), step.state == spell.state)
+        .correlate(spell)
     )
 
 

@@ -4,21 +4,35 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
 from rich.console import Console
 from rich.table import Column, Table
 
 from regressions.backtest import changes
 from regressions.cleaning import cleaned
-from regressions.findings import Finding, SeriesVerdict, findings
+from regressions.findings import Finding, findings
 from regressions.policy import DEFAULT_POLICY, read_policy
 from regressions.sentences import counted, figure, percent
 from regressions.series_file import OPTIONAL, REQUIRED, read_series_file
+from schema.imports import Tool
+from schema.session import reading
 from tailwatch.commands.parsing import Commands, add
 from tailwatch.console import result, tell
+from tailwatch.databases import find_database
+from tailwatch.errors import UsageError
+from tailwatch.home import find_home
+from tailwatch.stored_series import Choice, own_series, tools_series
 
 EXAMPLES = f"""\
   tailwatch backtest history.csv
   tailwatch backtest history.csv --policy policies/stricter.yaml --format table
+  tailwatch backtest                                          every nightly series that is stored
+  tailwatch backtest --cells mixtral --metrics itl_p50 ttft_p50 --engine vllm --format table
+  tailwatch backtest --imported atom-nightly --metrics NAME   what another tool measured
+
+Without SERIES.csv the stored history is replayed, by the same rules: the time is the night, the
+trials of a night are those of its nightly launches (neither releases nor the control arm), builds
+and hosts are what a change is put down to. Nothing of it is kept, and no episode is opened.
 
 SERIES.csv has a header with {", ".join(REQUIRED)} (lower or higher: which way is better)
 and any of {", ".join(OPTIONAL)}. Times are ISO 8601 or numbers; several rows at one time are
@@ -36,10 +50,18 @@ def register(commands: Commands) -> None:
         commands,
         "backtest",
         run_backtest,
-        "replay a file of series night by night and print what the policy would have said",
+        "replay series night by night, of a file or of the database, and print what the policy "
+        "would have said",
         EXAMPLES,
     )
-    parser.add_argument("series", metavar="SERIES.csv", type=Path, help="a CSV file, or .csv.gz")
+    parser.add_argument(
+        "series",
+        metavar="SERIES.csv",
+        type=Path,
+        nargs="?",
+        help="a CSV file, or .csv.gz (default: what the database holds)",
+    )
+    _add_choices(parser)
     parser.add_argument(
         "--policy",
         metavar="P",
@@ -55,9 +77,35 @@ def register(commands: Commands) -> None:
     )
 
 
+def _add_choices(parser: argparse.ArgumentParser) -> None:
+    """Which of the stored series."""
+    parser.add_argument(
+        "--cells",
+        nargs="+",
+        default=[],
+        metavar="TEXT",
+        help="only stored cells whose slug contains it (of a tool: whose subject does)",
+    )
+    parser.add_argument(
+        "--metrics",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="only these (default: all that are judged); with --imported a tool's own names",
+    )
+    parser.add_argument("--engine", type=str.lower, help="only this engine's: vllm, sglang")
+    parser.add_argument(
+        "--imported",
+        type=Tool,
+        choices=list(Tool),
+        metavar="TOOL",
+        help=f"what this tool measured, in place of our nights: {', '.join(Tool)}",
+    )
+
+
 def run_backtest(arguments: argparse.Namespace) -> int:
     policy = read_policy(arguments.policy)
-    trials, left_out = cleaned(read_series_file(arguments.series))
+    trials, left_out = cleaned(_rows(arguments))
     for what, count in left_out.items():
         tell(f"left out: {count} {what}")
     found = findings(changes(trials, policy.series), policy)
@@ -66,15 +114,31 @@ def run_backtest(arguments: argparse.Namespace) -> int:
     else:
         for finding in found:
             result(finding.model_dump_json())
-    alarms = sum(
-        one.verdict in (SeriesVerdict.REGRESSION, SeriesVerdict.IMPROVEMENT) for one in found
-    )
+    alarms = sum(one.is_alarm for one in found)
     nights = len(trials.drop_duplicates(["series", "order"]))
     tell(
         f"{counted(alarms, 'change')} in {trials['series'].nunique()} series with "
         f"{counted(nights, 'night')} in all, policy {policy.key}"
     )
     return 0
+
+
+def _rows(arguments: argparse.Namespace) -> pd.DataFrame:
+    """Of the file, or of the database."""
+    choice = Choice(
+        cells=tuple(arguments.cells), metrics=tuple(arguments.metrics), engine=arguments.engine
+    )
+    if arguments.series is not None:
+        if choice != Choice() or arguments.imported:
+            raise UsageError(
+                "--cells, --metrics, --engine and --imported choose among stored series; a file "
+                "is replayed whole"
+            )
+        return read_series_file(arguments.series)
+    with reading(find_database(find_home())) as session:
+        if arguments.imported:
+            return tools_series(session, arguments.imported, choice)
+        return own_series(session, choice)
 
 
 def _table(found: Sequence[Finding]) -> Table:

@@ -6,9 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from regressions.night import judge_night
-from regressions.policy import read_policy, read_shadow_policy
-from regressions.silent import judge_in_shadow
+from regressions.night import judge_by_both
 from schema import session
 from schema.judgements import Judgement
 from schema.store.launches import AmbiguousLaunch, record
@@ -106,9 +104,4 @@ def record_folder(folder: Path, url: str) -> Recorded:
 def judge_nights(new: Mapping[str, int], url: str) -> Iterator[tuple[str, list[Judgement]]]:
     """Judge the nights that got new trials, each as soon as the next one is asked for."""
     for night in sorted(night for night, count in new.items() if count):
-        with session.writing(url) as store:
-            judgements = judge_night(store, night, read_policy())
-        if shadow := read_shadow_policy():
-            with session.writing(url) as store:
-                judge_in_shadow(store, night, shadow)
-        yield night, judgements
+        yield night, judge_by_both(night, url)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from alerts.digest import Links, digest
 from alerts.findings import Findings, findings
 from schema.judgements import Judgement
 from schema.store.annotations import Annotation
@@ -61,6 +62,20 @@ def trial(found: Findings, **changes: object) -> TrialSummary:
         started_at=None, duration_s=None, startup_s=None,
     )  # fmt: skip
     return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def test_an_open_episode_about_other_cells_is_counted_and_holds_nothing(
+    situations: Situations,
+) -> None:
+    held = situations["episode-still-open"]()
+    [own] = held.episodes
+    cells = tuple(cell for cell in held.night.cells if cell.key not in own.cells)
+    other = held.night.model_copy(update={"cells": cells})
+    found = findings(other, [], [], episodes=[own])
+    assert (found.episodes, found.elsewhere) == ((), 1)
+    told = digest(found, Links(dashboard=None))
+    assert "still open" not in told.headline
+    assert "1 open episode about other cells" in told.context
 
 
 def test_a_failed_trial_that_was_repeated_well_is_no_finding(situations: Situations) -> None:

@@ -4,15 +4,24 @@ The contender makes tokens of `tiny-mixtral` about 9 % slower and saves memory e
 launch failed and was repeated, one trial is invalid, and six quiet nights went before.
 """
 
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
 import streamlit as st
+from playwright.sync_api import Page, sync_playwright
 from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
@@ -33,6 +42,12 @@ from schema.trials import Arm, Artefact, Build, Check, Launch, Telemetry, Trial,
 
 NIGHT = "2026-11-21-release-vllm-0.32.0-vs-0.31.0"
 APP = Path(__file__).parents[2] / "dashboard" / "app.py"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+STARTS_WITHIN_S = 60
+QUIET = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
+)  # fmt: skip
 _GIB = 2**30
 _HOST = Host(
     name="bench-01", gpu=Gpu.H100, driver="570.86.15", cuda="12.8", cpu="AMD EPYC 9554 64-Core",
@@ -292,3 +307,71 @@ def open_page(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., AppTest
 
     yield opened
     st.cache_data.clear()
+
+
+@pytest.fixture(scope="session")
+def serving() -> Callable[[str, Path], AbstractContextManager[str]]:
+    """Address of a dashboard over a database; its log lies in the folder."""
+    return _serving
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
+def _serving(url: str, folder: Path) -> Iterator[str]:
+    port = _free_port()
+    command = [
+        sys.executable, "-m", "streamlit", "run", str(APP),
+        "--server.headless", "true", "--server.address", "127.0.0.1", "--server.port", str(port),
+    ]  # fmt: skip
+    log = folder / "log"
+    environment = os.environ | {"DATABASE_URL": url}
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            command, stdout=output, stderr=output, env=environment, cwd=APP.parents[1]
+        )
+        try:
+            _wait(f"http://127.0.0.1:{port}/_stcore/health", server, log)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            server.wait(timeout=20)
+
+
+def _wait(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + STARTS_WITHIN_S
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            with urlopen(address, timeout=2):
+                return
+        except (URLError, OSError):
+            time.sleep(0.2)
+    pytest.fail(f"the dashboard did not start:\n{log.read_text()}")
+
+
+@pytest.fixture(scope="module")
+def browser_page() -> Iterator[Page]:
+    if CHROMIUM is None:
+        pytest.skip("chromium is missing: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        yield browser.new_page(viewport={"width": 1500, "height": 1200})
+        browser.close()
+
+
+@pytest.fixture
+def page(browser_page: Page) -> Iterator[Page]:
+    """The browser; a test fails when a script on the page does."""
+    errors: list[str] = []
+
+    def note(error: Exception) -> None:
+        errors.append(str(error))
+
+    browser_page.on("pageerror", note)
+    yield browser_page
+    browser_page.remove_listener("pageerror", note)
+    assert errors == []

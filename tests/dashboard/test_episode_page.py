@@ -1,7 +1,7 @@
 """Episodes on the pages: what is told, and what a person can say there."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from datetime import date
 
 import pytest
@@ -9,8 +9,9 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.sparkline import sparkline
 from schema.episodes import Episode, EpisodeState
-from schema.session import reading
+from schema.session import reading, writing
 from schema.store.episodes import episodes
+from schema.store.nights import night, record_night
 
 Open = Callable[..., AppTest]
 
@@ -46,7 +47,38 @@ def test_tonight_begins_with_one_line_a_cause(release, open_page: Open) -> None:
 
 def test_a_night_before_it_was_opened_does_not_show_it(release, open_page: Open) -> None:
     page = open_page(release.url, night="2026-11-18")
-    assert "No episode was open in this night." in text(page)
+    assert "No episode about the cells of this night was open." in text(page)
+
+
+def test_an_open_episode_about_other_cells_is_folded_and_not_in_the_sentence(
+    own: str, open_page: Open
+) -> None:
+    found = worse(own)
+    page = open_page(own, night=planned(own, without=found.cells))
+    seen = text(page)
+    assert "No episode about the cells of this night was open." in seen
+    assert "still open" not in seen
+    folded = next(one for one in page.expander if one.label.startswith("Not judged"))
+    assert folded.label == "Not judged in this night: 1 open episode about other cells"
+    assert found.key in folded.children[0].proto.body
+
+
+def test_an_open_episode_of_which_the_night_decided_nothing_says_so(
+    own: str, open_page: Open
+) -> None:
+    seen = text(open_page(own, night=planned(own)))
+    assert "somebody has to look; tonight decides nothing about it" in seen
+    opened = text(open_page(own, night=worse(own).opened))
+    assert "tonight decides nothing" not in opened
+
+
+def planned(url: str, without: Container[str] = ()) -> str:
+    """A later night of the release's cells, but for some; it has made no trial."""
+    with writing(url) as session:
+        before = night(session, worse(url).opened)
+        cells = tuple(cell for cell in before.cells if cell.key not in without)
+        record_night(session, before.model_copy(update={"name": "2026-11-22", "cells": cells}))
+    return "2026-11-22"
 
 
 def test_one_episode_tells_why_what_and_how_it_came_to_be(release, open_page: Open) -> None:

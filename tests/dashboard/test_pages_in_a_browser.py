@@ -1,110 +1,32 @@
 """The pages in a real browser: nothing breaks, and a finding leads to its evidence."""
 
-import os
 import re
-import shutil
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from urllib.error import URLError
 from urllib.parse import urlencode
-from urllib.request import urlopen
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is missing: apt-get install chromium"),
-]
+pytestmark = pytest.mark.browser
 
-REPOSITORY = Path(__file__).parents[2]
-STARTS_WITHIN_S = 60
 SHOWS_WITHIN_MS = 60_000
-QUIET = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
-)  # fmt: skip
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-@contextmanager
-def _serving(url: str, folder: Path) -> Iterator[str]:
-    """Address of a dashboard over a database; its log lies in the folder."""
-    port = _free_port()
-    command = [
-        sys.executable, "-m", "streamlit", "run", str(REPOSITORY / "dashboard" / "app.py"),
-        "--server.headless", "true", "--server.address", "127.0.0.1", "--server.port", str(port),
-    ]  # fmt: skip
-    log = folder / "log"
-    environment = os.environ | {"DATABASE_URL": url}
-    with log.open("wb") as output:
-        server = subprocess.Popen(
-            command, stdout=output, stderr=output, env=environment, cwd=REPOSITORY
-        )
-        try:
-            _wait(f"http://127.0.0.1:{port}/_stcore/health", server, log)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.terminate()
-            server.wait(timeout=20)
+Serving = Callable[[str, Path], AbstractContextManager[str]]
 
 
 @pytest.fixture(scope="module")
-def dashboard(release, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def dashboard(release, serving: Serving, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a dashboard over the seeded nights."""
-    with _serving(release.url, tmp_path_factory.mktemp("dashboard")) as address:
+    with serving(release.url, tmp_path_factory.mktemp("dashboard")) as address:
         yield address
 
 
 @pytest.fixture
-def own_dashboard(own: str, tmp_path: Path) -> Iterator[str]:
+def own_dashboard(own: str, serving: Serving, tmp_path: Path) -> Iterator[str]:
     """One over nights of which a test may say something."""
-    with _serving(own, tmp_path) as address:
+    with serving(own, tmp_path) as address:
         yield address
-
-
-def _wait(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + STARTS_WITHIN_S
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            with urlopen(address, timeout=2):
-                return
-        except (URLError, OSError):
-            time.sleep(0.2)
-    pytest.fail(f"the dashboard did not start:\n{log.read_text()}")
-
-
-@pytest.fixture(scope="module")
-def browser_page() -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        yield browser.new_page(viewport={"width": 1500, "height": 1200})
-        browser.close()
-
-
-@pytest.fixture
-def page(browser_page: Page) -> Iterator[Page]:
-    """The browser; a test fails when a script on the page does."""
-    errors: list[str] = []
-
-    def note(error: Exception) -> None:
-        errors.append(str(error))
-
-    browser_page.on("pageerror", note)
-    yield browser_page
-    browser_page.remove_listener("pageerror", note)
-    assert errors == []
 
 
 def _open(page: Page, dashboard: str, path: str, text: str, **parameters: str) -> None:
@@ -174,9 +96,9 @@ def test_a_valid_trial_draws_all_its_charts(release, dashboard: str, page: Page)
 
 
 def test_a_sparse_model_is_drawn_beside_a_dense_one(
-    hopper_url: str, tmp_path: Path, page: Page
+    hopper_url: str, serving: Serving, tmp_path: Path, page: Page
 ) -> None:
-    with _serving(hopper_url, tmp_path) as address:
+    with serving(hopper_url, tmp_path) as address:
         _open(page, address, "moe", "Where the memory went", place="h200-vllm")
         _charts(page, 3)
         beside = page.get_by_role("table", name="sparse beside dense")

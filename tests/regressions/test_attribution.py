@@ -4,15 +4,22 @@ from itertools import product
 
 import pytest
 
-from regressions.attribution import TABLE, Fingerprint, Witness, Witnessed, attribute
+from regressions.attribution import TABLE, Fingerprint, Seen, Witness, Witnessed, attribute
 from schema.episodes import Attribution
 
 MOVED, STEADY, SILENT = Witness.MOVED, Witness.STEADY, Witness.SILENT
 SAME, DRIVER, CLIENT, HOST, SEVERAL = Fingerprint
+IN_TURNS, REPLAY = {"seen": Seen.IN_TURNS}, {"seen": Seen.REPLAYED}
 
 SAID: list[tuple[dict[str, object], Attribution, str]] = [
-    ({"interleaved": True}, Attribution.BUILD, "in turns on the same hosts"),
-    ({"interleaved": True, "fingerprint": DRIVER}, Attribution.UNKNOWN, "hosts that differ"),
+    (IN_TURNS, Attribution.BUILD, "in turns on the same hosts"),
+    ({**IN_TURNS, "fingerprint": DRIVER}, Attribution.UNKNOWN, "hosts that differ"),
+    ({**REPLAY, "other_engine": MOVED}, Attribution.HOST, "moved the same way in the same nights"),
+    ({**REPLAY, "fingerprint": HOST}, Attribution.UNKNOWN, ", and the environment is new"),
+    ({**REPLAY, "fingerprint": HOST, "build_changed": False}, Attribution.HOST, "the build is not"),
+    (REPLAY, Attribution.BUILD, "the build is new"),
+    ({**REPLAY, "build_changed": False}, Attribution.HOST, "the same build ran before"),
+    ({**REPLAY, "build_changed": None}, Attribution.UNKNOWN, "does not name builds"),
     ({"last_good": MOVED, "other_workloads": STEADY}, Attribution.WORKLOAD, "the last good build"),
     ({"last_good": MOVED, "fingerprint": DRIVER}, Attribution.DRIVER, "the last good build"),
     ({"last_good": MOVED, "fingerprint": CLIENT}, Attribution.CLIENT, "the last good build"),
@@ -65,18 +72,20 @@ def test_every_row_decides_something_here() -> None:
 
 
 def test_there_is_an_answer_for_all_that_can_be_said() -> None:
-    for build, interleaved, changed in product((True, False), (True, False), Fingerprint):
+    for build, seen, changed in product((True, False), Seen, Fingerprint):
         for words in product(Witness, repeat=len(WITNESSES)):
             said = told(dict(zip(WITNESSES, words, strict=True)))
-            facts = {"build_changed": build, "interleaved": interleaved, "fingerprint": changed}
+            facts = {"build_changed": build, "seen": seen, "fingerprint": changed}
             attribution, _ = attribute(Witnessed(**{**vars(said), **facts}))
             assert attribution in Attribution
 
 
 def test_a_build_that_did_not_change_is_never_blamed() -> None:
-    for changed, words in product(Fingerprint, product(Witness, repeat=len(WITNESSES))):
+    ways = (Seen.TONIGHT, Seen.REPLAYED)
+    everything = product(ways, Fingerprint, product(Witness, repeat=len(WITNESSES)))
+    for seen, changed, words in everything:
         facts = dict(zip(WITNESSES, words, strict=True))
-        said = Witnessed(build_changed=False, fingerprint=changed, **facts)
+        said = Witnessed(build_changed=False, seen=seen, fingerprint=changed, **facts)
         assert attribute(said)[0] is not Attribution.BUILD
 
 

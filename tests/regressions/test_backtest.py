@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from regressions.findings import Finding, SeriesVerdict
+from regressions.findings import Finding
 from regressions.series_file import read_series_file
 from schema.documents import BadDocument
 from tailwatch.__main__ import main
@@ -45,8 +45,7 @@ def replayed(tmp_path: Path, capsys: pytest.CaptureFixture[str]):  # type: ignor
 
 
 def alarms(findings: Sequence[Finding]) -> list[Finding]:
-    quiet = (SeriesVerdict.TRANSIENT, SeriesVerdict.SUSPECTED)
-    return [one for one in findings if one.verdict not in quiet]
+    return [one for one in findings if one.is_alarm]
 
 
 def test_a_step_is_one_regression_with_its_dates_change_and_reasons(replayed) -> None:  # type: ignore[no-untyped-def]

@@ -344,6 +344,31 @@ def test_what_a_person_called_fixed_is_open_again_when_it_is_still_there(history
     assert "the same step is back" in after.history[-1].reason
 
 
+@pytest.mark.parametrize("closed", [S.FIXED, S.TRANSIENT])
+def test_the_night_in_which_a_person_closed_it_is_no_baseline(
+    history: History, closed: EpisodeState
+) -> None:
+    [found] = history.run([*QUIET, slower(), slower()])
+    history.say(found.key, closed)
+    history.run([FIXED], first=7)
+    assert _baseline_nights(history, "2026-11-07") == 4
+
+
+def test_the_night_that_was_seen_back_is_baseline_again(history: History) -> None:
+    [found] = history.run([*QUIET, slower(), slower(), FIXED])
+    assert found.state is S.FIXED
+    history.run([FIXED], first=8)
+    assert _baseline_nights(history, "2026-11-08") == 5
+
+
+def _baseline_nights(history: History, name: str) -> int:
+    """Good nights that the first cell was set against."""
+    cell = history.cells()[0].key
+    [own] = [one for one in judgements(history.session, name) if one.comparison.cell == cell]
+    assert max(own.comparison.baseline.values) < 0.0102
+    return len(own.comparison.baseline.values) // LAUNCHES
+
+
 def test_trials_made_to_confirm_decide_in_the_same_night(history: History) -> None:
     history.run([*QUIET, slower()])
     history.confirm("2026-11-05", 1.1)

@@ -29,13 +29,6 @@ LaunchMaker = Callable[..., Launch]
 
 
 @pytest.fixture
-def database(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("TAILWATCH_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("DATABASE_URL", database_url)
-    return database_url
-
-
-@pytest.fixture
 def carried(tmp_path: Path, make_night: NightMaker, make_launch: LaunchMaker) -> Path:
     """A spool with the plan of a night and one launch."""
     spool.keep_plan(make_night(), tmp_path / "out")

@@ -1,7 +1,6 @@
 """episodes and episode against a real database."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -29,15 +28,11 @@ S = EpisodeState
 
 @pytest.fixture
 def database(
-    database_url: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    database: str,
     make_night: Callable[..., Night],
     make_judgement: Callable[..., Judgement],
 ) -> str:
     """One suspected episode."""
-    monkeypatch.setenv("TAILWATCH_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("DATABASE_URL", database_url)
     night = make_night()
     cause = Cause(
         attribution=Attribution.BUILD,
@@ -51,11 +46,11 @@ def database(
         change=0.091, p=0.0079, verdict=Verdict.REGRESSION,
     )  # fmt: skip
     step = Transition(night=NIGHT, state=S.SUSPECTED, reason="itl_p50 +9.1 %", cause=cause)
-    with writing(database_url) as session:
+    with writing(database) as session:
         record_night(session, night)
         record_judgements(session, NIGHT, [make_judgement()])
         record_episodes(session, [Episode(key=KEY, members=(member,), history=(step,))])
-    return database_url
+    return database
 
 
 def stored(url: str) -> Episode:

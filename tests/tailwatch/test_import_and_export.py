@@ -26,13 +26,6 @@ READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
 
 
 @pytest.fixture
-def database(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("TAILWATCH_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("DATABASE_URL", database_url)
-    return database_url
-
-
-@pytest.fixture
 def imported(database: str, capsys: pytest.CaptureFixture[str]) -> str:
     """With every fixture imported."""
     assert main(["import", str(FIXTURES)]) == 0

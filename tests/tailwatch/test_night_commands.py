@@ -1,7 +1,6 @@
 """verdicts, digest against a real database."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -17,16 +16,12 @@ NIGHT = "2026-11-22"
 
 @pytest.fixture
 def database(
-    database_url: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    database: str,
     make_night: Callable[..., Night],
 ) -> str:
-    monkeypatch.setenv("TAILWATCH_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("DATABASE_URL", database_url)
-    with writing(database_url) as session:
+    with writing(database) as session:
         record_night(session, make_night())
-    return database_url
+    return database
 
 
 def test_verdicts_are_those_of_the_newest_night(

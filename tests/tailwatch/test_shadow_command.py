@@ -20,19 +20,15 @@ NIGHTS = ("2026-11-20", "2026-11-21")
 
 @pytest.fixture
 def database(
-    database_url: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    database: str,
     make_night: Callable[..., Night],
     make_trial: Callable[..., Trial],
     make_launch: Callable[..., Launch],
     make_build: Callable[[str], Build],
 ) -> str:
     """Two judged nights of five launches; the second is 2 % slower."""
-    monkeypatch.setenv("TAILWATCH_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("DATABASE_URL", database_url)
     for at, name in enumerate(NIGHTS):
-        with writing(database_url) as session:
+        with writing(database) as session:
             plan = make_night(name)
             record_night(session, plan)
             for replicate in range(5):
@@ -43,7 +39,7 @@ def database(
                 place = {"night": name, "arm": Arm.NIGHTLY, "replicate": replicate}
                 record(session, make_launch(trials=trials, build=make_build("0.31.0"), **place))
             judge_night(session, name, read_policy())
-    return database_url
+    return database
 
 
 @pytest.fixture
