@@ -6,6 +6,7 @@ Nothing follows from data that is absent: what could not be judged is neither st
 from collections.abc import Iterable, Mapping, Sequence
 
 from regressions.attribution import Witness
+from regressions.family import is_settled, is_testable
 from regressions.policy import Policy
 from regressions.sentences import counted
 from regressions.tonight import Place, Tonight, place, summary
@@ -79,13 +80,14 @@ def still(own: Mapping[Place, Member], judged: Iterable[Judgement]) -> list[Judg
 def is_back(own: Mapping[Place, Member], judged: Mapping[Place, Judgement], policy: Policy) -> bool:
     """Whether most of it was measured where the change is not.
 
-    `No change` alone does not say that: the interval has to leave the change out.
+    The verdict alone does not say that: the interval has to leave the change out, whatever else it
+    leaves room for.
     """
     back = [
         at
         for at, one in judged.items()
-        if one.verdict is not Verdict.INCONCLUSIVE
-        and says(own[at].change, one.comparison, policy.alpha) is Witness.STEADY
+        if is_testable(one.comparison, policy) or is_settled(one.comparison, policy)
+        if says(own[at].change, one.comparison, policy.alpha) is Witness.STEADY
     ]
     return len(back) >= SEEN * len(own)
 

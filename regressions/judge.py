@@ -33,10 +33,8 @@ def _conclude(comparison: Comparison, policy: Policy, cells: int) -> tuple[Verdi
         return _settled(comparison, change, min_change)
     if too_few := _too_few(comparison, policy):
         return Verdict.INCONCLUSIVE, too_few
-    if p > policy.alpha:
-        return Verdict.NO_CHANGE, f"{effect(comparison)} is above alpha {policy.alpha:g}"
-    if abs(change) < min_change:
-        return Verdict.NO_CHANGE, f"{effect(comparison)}, but only {size(min_change)} matters"
+    if p > policy.alpha or abs(change) < min_change:
+        return _nothing_shown(comparison, policy)
     if comparison.p_adjusted is None or comparison.p_adjusted > policy.q:
         return Verdict.INCONCLUSIVE, _lost_in_family(comparison, policy, cells)
     within = f"{figure(comparison.p_adjusted)} within {_family(comparison, cells)}"
@@ -52,6 +50,17 @@ def _settled(comparison: Comparison, change: float, min_change: float) -> tuple[
     if abs(change) < min_change:
         return Verdict.NO_CHANGE, f"{certain}, but only {size(min_change)} matters"
     return _direction(comparison.metric, change), certain
+
+
+def _nothing_shown(comparison: Comparison, policy: Policy) -> tuple[Verdict, str]:
+    """No change that matters is a finding too: it needs an interval that leaves all of them out."""
+    min_change = policy.min_change[comparison.metric]
+    if comparison.interval is None or max(map(abs, comparison.interval)) >= min_change:
+        seen = f"{sizes(comparison)} trials neither show a change of {size(min_change)}"
+        return Verdict.INCONCLUSIVE, f"{seen} nor rule it out"
+    if comparison.p is not None and comparison.p <= policy.alpha:
+        return Verdict.NO_CHANGE, f"{effect(comparison)}, but only {size(min_change)} matters"
+    return Verdict.NO_CHANGE, f"{effect(comparison)}: {size(min_change)} is ruled out"
 
 
 def _too_few(comparison: Comparison, policy: Policy) -> str | None:

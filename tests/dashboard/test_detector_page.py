@@ -105,7 +105,7 @@ def test_series_stand_worst_first_and_the_noisy_ones_again(nightlies: str, open_
     assert rows == ["itl_p99", "itl_p99", "itl_p50", "itl_p50"]
     assert re.findall(r"(itl_p\d\d)</code>", body(page, "too noisy")) == ["itl_p99", "itl_p99"]
     assert "You would see +6.0 % in 1 night." in seen(page)
-    assert "27 v 3 trials would not show +60.0 % within 5 nights" in seen(page)
+    assert "27 v 3 trials would not show +20.0 % within 5 nights" in seen(page)
 
 
 def test_the_address_chooses_the_change_to_look_for(nightlies: str, open_page: Open) -> None:

@@ -15,6 +15,8 @@ Nights = Callable[..., list[Comparison]]
 
 LOW, HIGH = [1.00, 1.01, 0.99, 1.002, 0.998], [1.10, 1.11, 1.09, 1.102, 1.098]
 NEAR = [value * 1.05 for value in LOW]
+WIDE = [0.94, 1.06, 1.00, 1.03, 0.97]
+ALMOST = [value * 1.028 for value in LOW]  # certainly moved, by less or by more than 3 %
 MOVED = (Verdict.REGRESSION, Verdict.IMPROVEMENT)
 ITL = ("itl_p50", "itl_p90", "itl_p99")
 
@@ -26,8 +28,11 @@ ITL = ("itl_p50", "itl_p90", "itl_p99")
         (HIGH, LOW, "itl_p50", Verdict.IMPROVEMENT, "-9.1 %"),
         (HIGH, LOW, "output_throughput", Verdict.REGRESSION, "-9.1 %"),  # throughput fell
         (LOW, HIGH, "output_throughput", Verdict.IMPROVEMENT, "+10.0 %"),
-        (LOW, NEAR, "tail_ratio_itl", Verdict.NO_CHANGE, "but only 30 % matters"),
-        (LOW, LOW[::-1], "itl_p50", Verdict.NO_CHANGE, "p 1.0 is above alpha 0.01"),
+        (LOW, NEAR, "tail_ratio_itl", Verdict.NO_CHANGE, "but only 10 % matters"),
+        (LOW, LOW[::-1], "itl_p50", Verdict.NO_CHANGE, "p 1.0: 3 % is ruled out"),
+        # nothing shown, yet what would matter is not ruled out either: that is no finding
+        (LOW, WIDE, "itl_p50", Verdict.INCONCLUSIVE, "neither show a change of 3 % nor rule it"),
+        (LOW, ALMOST, "itl_p50", Verdict.INCONCLUSIVE, "neither show a change of 3 % nor rule it"),
         (
             LOW[:3],
             HIGH[:3],
