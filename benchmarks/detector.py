@@ -14,14 +14,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from detecting import rows
+from detecting.speed import speed
+
+from regressions.policy import read_policy
+from schema.words import digest
+
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
-
-from benchmarks.detecting import rows  # noqa: E402
-from benchmarks.detecting.speed import speed  # noqa: E402
-from regressions.policy import read_policy  # noqa: E402
-from schema.words import digest  # noqa: E402
-
 PAGE = ROOT / "docs" / "detector.md"
 PICTURE = ROOT / "docs" / "images" / "detector.png"
 BEGIN, END = "<!-- figures: make bench-detector -->", "<!-- end of figures -->"

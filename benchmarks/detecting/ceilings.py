@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-
-from benchmarks.detecting.known_series import Labelled, Matrix
+from detecting.known_series import Labelled, Matrix
 
 NIGHTS = 3
 DRAWN = 2_000_000

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from detecting import known_series as known
+from detecting.ceilings import lasting, oracle_recall
+from detecting.known_series import HISTORY, WATCHED, Labelled, Matrix
+from detecting.rules import ALARMS, RULES, moves, tailwatch
 
-from benchmarks.detecting import known_series as known
-from benchmarks.detecting.ceilings import lasting, oracle_recall
-from benchmarks.detecting.known_series import HISTORY, WATCHED, Labelled, Matrix
-from benchmarks.detecting.rules import ALARMS, RULES, moves, tailwatch
 from stats.noise import location, residual_noise
 from stats.power import trials_for
 from stats.rank_test import rank_test

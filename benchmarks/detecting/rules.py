@@ -10,11 +10,11 @@ documentation of Conbench and Bencher.
 from collections.abc import Callable
 
 import numpy as np
+from detecting.known_series import Matrix
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from benchmarks.detecting.known_series import Matrix
 from regressions.histories import histories
 from regressions.policy import read_policy
 from regressions.watch import Kind, Move, replay

@@ -3,9 +3,10 @@
 import time
 from statistics import median
 
-from benchmarks.detecting import known_series as known
-from benchmarks.detecting.known_series import Matrix
-from benchmarks.detecting.rows import Row, Tool
+from detecting import known_series as known
+from detecting.known_series import Matrix
+from detecting.rows import Row, Tool
+
 from regressions.histories import histories
 from regressions.policy import read_policy
 from regressions.watch import replay

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
+from detecting.ceilings import lasting, oracle_recall
+from detecting.known_series import Labelled
 from scipy.stats import norm
-
-from benchmarks.detecting.ceilings import lasting, oracle_recall
-from benchmarks.detecting.known_series import Labelled
 
 
 def test_in_gaussian_noise_the_oracle_has_the_power_of_a_z_test() -> None:
