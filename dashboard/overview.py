@@ -15,6 +15,7 @@ from schema.trials import TrialState
 _SPEED_UNITS = {"s", "tok/s", "req/s"}
 _MOST_NAMED = 2
 """Cells that the headline names; the tables name all."""
+_NOT_JUDGED = "Not judged yet"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,9 +39,11 @@ def overview(
     names: Mapping[str, str],
     trials: Mapping[TrialState, int],
     older: Sequence[Episode] = (),
+    is_timed: bool = True,
 ) -> Overview:
     """`names` maps the key of every planned cell to its short name; `trials` counts by state;
-    `older` are the open episodes from before the night: what they hold is no news.
+    `older` are the open episodes from before the night: what they hold is no news. A night that is
+    not timed only counted experts, and no verdict is due.
     """
     held = {(one.cell, one.metric) for episode in older for one in episode.members}
     by_verdict: dict[Verdict, list[Judgement]] = defaultdict(list)
@@ -53,7 +56,9 @@ def overview(
     unchanged = tuple(sorted(by_verdict[Verdict.NO_CHANGE], key=reading_order))
     open_ones = undecided(judgements)
     headline, tone = _headline(worse, better, open_ones, [*unchanged, *known], names, trials)
-    if older and tone != TrialState.FAILED:
+    if headline == _NOT_JUDGED and not is_timed:
+        headline, tone = "Experts were counted; nothing was timed", Verdict.NO_CHANGE
+    elif older and tone != TrialState.FAILED:
         headline, tone = _with_older(headline, tone, older)
     return Overview(
         headline=headline, tone=tone, worse=worse, better=better,
@@ -112,7 +117,7 @@ def _headline(
     if open_ones and not unchanged:
         return "Nothing could be decided", Verdict.INCONCLUSIVE
     if not unchanged:
-        return "Not judged yet", Verdict.INCONCLUSIVE
+        return _NOT_JUDGED, Verdict.INCONCLUSIVE
     if open_ones:
         count = sum(row.count for row in open_ones)
         left = "1 comparison is" if count == 1 else f"{count} comparisons are"

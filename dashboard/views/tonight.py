@@ -22,7 +22,11 @@ slugs = {cell.key: cell.slug for cell in night.plan.cells}
 names = short_names(slugs)
 concerned, elsewhere = of_night(queries.episodes(), night.plan)
 seen = overview(
-    night.judgements, names=names, trials=summary.trials, older=from_before(concerned, chosen)
+    night.judgements,
+    names=names,
+    trials=summary.trials,
+    older=from_before(concerned, chosen),
+    is_timed=not all(cell.family.returns_experts for cell in night.plan.cells),
 )
 with left:
     lines = [

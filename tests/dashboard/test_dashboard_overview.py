@@ -85,6 +85,15 @@ def test_a_night_without_trials_is_red() -> None:
     assert (seen.headline, seen.tone) == ("Nothing ran", TrialState.FAILED)
 
 
+def test_a_night_that_only_counted_experts_waits_for_no_verdict() -> None:
+    assert overview([], names=NAMES, trials=RAN).headline == "Not judged yet"
+    seen = overview([], names=NAMES, trials=RAN, is_timed=False)
+    assert seen.headline == "Experts were counted; nothing was timed"
+    assert seen.tone == Verdict.NO_CHANGE
+    failed = overview([], names=NAMES, trials={TrialState.FAILED: 1}, is_timed=False)
+    assert failed.headline == "Nothing could be measured: no trial is valid"
+
+
 def test_a_night_of_failures_measured_nothing() -> None:
     seen = overview([OPEN], names=NAMES, trials={TrialState.FAILED: 3})
     assert seen.headline == "Nothing could be measured: no trial is valid"
