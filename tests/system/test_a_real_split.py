@@ -20,7 +20,7 @@ from schema.store.trials import trials_of_night
 from schema.trials import Arm, BuildSpec, Launch, TrialState
 from tailwatch.home import REPOSITORY
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.long, pytest.mark.engine, pytest.mark.timeout(1200)]
 
 BUILD, NIGHT = BuildSpec.parse("vllm==0.32.0"), "2026-11-22-split"
 BUSY = {"client_lag_p99", "foreign_cpu", "late_sends_p99", "merged_reads", "warm"}
