@@ -15,7 +15,8 @@ from schema.trials import TrialState
 _SPEED_UNITS = {"s", "tok/s", "req/s"}
 _MOST_NAMED = 2
 """Cells that the headline names; the tables name all."""
-_NOT_JUDGED = "Not judged yet"
+_NOT_JUDGED: tuple[str, str] = "Not judged yet", Verdict.INCONCLUSIVE
+_UNTIMED: tuple[str, str] = "Experts were counted; nothing was timed", Verdict.NO_CHANGE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +56,11 @@ def overview(
     better = _by_cell(by_verdict[Verdict.IMPROVEMENT])
     unchanged = tuple(sorted(by_verdict[Verdict.NO_CHANGE], key=reading_order))
     open_ones = undecided(judgements)
-    headline, tone = _headline(worse, better, open_ones, [*unchanged, *known], names, trials)
-    if headline == _NOT_JUDGED and not is_timed:
-        headline, tone = "Experts were counted; nothing was timed", Verdict.NO_CHANGE
-    elif older and tone != TrialState.FAILED:
+    if not is_timed and not judgements and trials.get(TrialState.VALID):
+        headline, tone = _UNTIMED
+    else:
+        headline, tone = _headline(worse, better, open_ones, [*unchanged, *known], names, trials)
+    if is_timed and older and tone != TrialState.FAILED:
         headline, tone = _with_older(headline, tone, older)
     return Overview(
         headline=headline, tone=tone, worse=worse, better=better,
@@ -117,7 +119,7 @@ def _headline(
     if open_ones and not unchanged:
         return "Nothing could be decided", Verdict.INCONCLUSIVE
     if not unchanged:
-        return _NOT_JUDGED, Verdict.INCONCLUSIVE
+        return _NOT_JUDGED
     if open_ones:
         count = sum(row.count for row in open_ones)
         left = "1 comparison is" if count == 1 else f"{count} comparisons are"

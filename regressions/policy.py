@@ -1,7 +1,6 @@
 """The policy: what it takes to call something a change."""
 
 import os
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +8,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from schema.documents import read_yaml
 from schema.metrics import METRICS
+from schema.spelling import did_you_mean
 from schema.words import Word, digest
 from stats.rank_test import trials_needed
 
@@ -24,8 +24,7 @@ def _judged(name: str) -> str:
         return name
     if name in METRICS:
         raise ValueError("is kept and shown, but not judged; leave it out")
-    close = get_close_matches(name, JUDGED, n=1)
-    raise ValueError(f"is not a metric{f'; did you mean {close[0]}?' if close else ''}")
+    raise ValueError(f"is not a metric{did_you_mean(name, JUDGED)}")
 
 
 JudgedMetric = Annotated[str, AfterValidator(_judged)]

@@ -4,7 +4,6 @@ import csv
 import gzip
 import warnings
 from collections.abc import Iterator
-from difflib import get_close_matches
 from io import StringIO
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pandas as pd
 
 from schema.documents import BadDocument
 from schema.metrics import Direction
+from schema.spelling import did_you_mean
 
 REQUIRED = ("series", "time", "value", "direction")
 OPTIONAL = ("metric", "cell", "engine", "build", "environment", "trial")
@@ -59,9 +59,9 @@ def _header(path: Path, text: str) -> list[str]:
     mistakes = [f"{name}: is missing" for name in REQUIRED if name not in names]
     mistakes += [f"{name}: is there twice" for name in known if names.count(name) > 1]
     for name in names:
-        close = get_close_matches(name, known, n=1, cutoff=0.8)
-        if name not in known and close:
-            mistakes.append(f"{name}: is not a column here; did you mean {close[0]}?")
+        meant = did_you_mean(name, known, likeness=0.8)
+        if name not in known and meant:
+            mistakes.append(f"{name}: is not a column here{meant}")
     if mistakes:
         raise BadDocument([f"{path}:1: {what}; columns: {', '.join(known)}" for what in mistakes])
     return names

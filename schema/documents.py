@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, get_args
 
@@ -10,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from schema.spelling import did_you_mean
 from schema.words import Word
 
 W = TypeVar("W", bound=Word)
@@ -189,10 +189,8 @@ def _explain(detail: ErrorDetails, model: type[Word]) -> tuple[KeyPath, str]:
 
 def _meant(given: str, known: list[str]) -> str:
     """The likely intention, else all that was possible."""
-    close = get_close_matches(given, known, n=1)
-    if close:
-        return f"; did you mean {close[0]}?"
-    return f"; known: {', '.join(known)}" if known and len(known) <= 30 else ""
+    every = f"; known: {', '.join(known)}" if known and len(known) <= 30 else ""
+    return did_you_mean(given, known) or every
 
 
 def _keys_at(model: type[BaseModel], path: KeyPath) -> list[str]:

@@ -1,7 +1,6 @@
 """The matrix: the cells a night covers, read from a YAML file in `matrices/`."""
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from pydantic import Field
 from schema.cells import Cell, Family
 from schema.documents import read_yaml
 from schema.matrix_file import MatrixFile
+from schema.spelling import did_you_mean
 from schema.trials import BuildSpec
 from schema.words import Word, digest
 
@@ -118,6 +118,5 @@ def _path(name_or_path: str | Path) -> Path:
     return MATRICES / f"{path.name}.yaml"
 
 
-def _near(given: str, known: list[str]) -> str:
-    close = get_close_matches(given, known, n=3, cutoff=0.4)
-    return f"; did you mean {' or '.join(close)}?" if close else ""
+def _near(given: str, known: Iterable[str]) -> str:
+    return did_you_mean(given, known, most=3, likeness=0.4)

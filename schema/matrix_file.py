@@ -5,7 +5,6 @@ engines, precisions and GPU kinds: it stands for their product. So does a worklo
 """
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 from typing import Any
 
 from pydantic import (
@@ -24,6 +23,7 @@ from schema.matrix_entries import Builds, FamilyEntry, ModelEntry
 from schema.pins import pinned
 from schema.places import Mistake, Place, again, raisable
 from schema.request_files import Holds
+from schema.spelling import did_you_mean
 from schema.sweeps import written_out
 from schema.trials import BuildSpec
 from schema.words import Word
@@ -195,5 +195,4 @@ def _positions(value: Any, details: list[InitErrorDetails]) -> list[int]:
 
 
 def _meant(given: str, known: list[str]) -> str:
-    close = get_close_matches(given, known, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; known: {', '.join(known)}"
+    return did_you_mean(given, known) or f"; known: {', '.join(known)}"

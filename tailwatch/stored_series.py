@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 import numpy as np
 import pandas as pd
@@ -16,6 +15,7 @@ from regressions.series_file import OPTIONAL, REQUIRED
 from schema.cells import Cell
 from schema.imports import Tool
 from schema.metrics import METRICS
+from schema.spelling import did_you_mean
 from schema.store.cells import cells, host_names
 from schema.store.imported_series import (
     ImportedPoint,
@@ -159,13 +159,9 @@ def _numbered(rows: pd.DataFrame) -> pd.DataFrame:
 def _known(asked: Sequence[str], known: Iterable[str], what: str) -> set[str]:
     """The names that were asked for; raises UsageError with every one that is not known."""
     names = set(known)
-    mistakes = []
-    for name in asked:
-        if name not in names:
-            close = get_close_matches(name, sorted(names), n=1)
-            mistakes.append(
-                f"{name!r} is no {what}" + (f"; did you mean {close[0]}?" if close else "")
-            )
+    mistakes = [
+        f"{name!r} is no {what}{did_you_mean(name, names)}" for name in asked if name not in names
+    ]
     if mistakes:
         raise UsageError("\n".join(mistakes))
     return set(asked)
