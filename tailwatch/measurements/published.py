@@ -16,14 +16,16 @@ ABSENT = "not measured yet"
 CARDS = 2
 """That the published runs split each model over, by tensor parallelism alone."""
 WHY = """\
-Why ours may differ. The published runs split each model over two cards. Ours on one card have no
-traffic between cards, which costs most where a step is short (batch 1); but two cards read the
-weights of a step in half the time, which counts where a batch reads nearly all experts (ITL at 1
-and 4 req/s). Their engine versions, prompt and answer lengths, and how many requests *offline* puts
-in flight were not quoted; ours stand with each table above, and *offline* has our largest closed
-loop beside it. A median TTFT of a second at 1 req/s says that those requests waited or had long
-prompts. Dummy weights let routers choose almost evenly, and at a middle batch that reads more
-experts than trained routers do."""
+Why ours may differ. The published runs split each model over two cards and do not tell the path
+between those; what ours gained from a second card is told [above](#over-more-cards). A second card
+that gains nothing says that something else than reading weights set the pace: the path between the
+cards, or the host. Ours on one card have no traffic between cards, which costs most where a step is
+short (batch 1); but two cards read the weights of a step in half the time, which counts where a
+batch reads nearly all experts (ITL at 1 and 4 req/s). Their engine versions, prompt and answer
+lengths, and how many requests *offline* puts in flight were not quoted; ours stand with each table
+above, and *offline* has our largest closed loop beside it. A median TTFT of a second at 1 req/s
+says that those requests waited or had long prompts. Dummy weights let routers choose almost evenly,
+and at a middle batch that reads more experts than trained routers do."""
 
 
 def published(found: Found) -> Iterator[str]:
