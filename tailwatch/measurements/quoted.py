@@ -1,8 +1,23 @@
-"""Figures that others published, as they were quoted when this project was asked for."""
+"""Figures that others published, and where. Pure.
+
+All but the gain of FP8 are from two pages of one author, dated 12 April 2026, who measured vLLM on
+hosts whose cards are joined by NVLink. What their words stand for follows from their own figures:
+
+- *offline*: 150 requests (Llama) or 100 (Mixtral) at once, of 69 to 79 prompt and 127 to 128 answer
+  tokens on average, 1.8 and 4.3 s in all (tokens a second over requests a second);
+- *time a token*: the time of a whole batch over its 64 answer tokens, prefill included
+  (0.589 s / 9.21 ms, 0.376 s / 5.87 ms);
+- *TTFT*: 127 to 128 times the ITL beside it in all six rows that have both (1,033 and 8.12 ms,
+  1,677 and 13.19 ms, 924 and 7.22 ms, 656 and 5.13 ms, ...), so the time of a whole request.
+"""
 
 from dataclasses import dataclass
 
 from schema.cells import Gpu
+
+_PAGES = "https://hungchun0201.github.io/agentic-ai-survey/ai-infra-basics/hands-on/"
+SPLIT_PAGE, MIXTURE_PAGE = f"{_PAGES}week-13.html", f"{_PAGES}week-14.html"
+FP8_PAGE = "https://docs.vllm.ai/en/stable/features/quantization/fp8/"
 
 MIXTRAL, LLAMA = "Mixtral-8x7B", "Llama-3.1-8B"
 
@@ -40,6 +55,16 @@ class QuotedRatio:
         return f"{self.over.words}, over {self.under.model}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class QuotedGain:
+    """What a second card gave a model: TP 2 over TP 1."""
+
+    words: str
+    value: str
+    near: Quoted
+    """The load and metric of ours that stand beside it."""
+
+
 def _offline(model: str, value: float) -> Quoted:
     return Quoted(what="throughput offline", model=model, metric="output_throughput", value=value)
 
@@ -51,9 +76,9 @@ def _per_token(model: str, batch: int, value_ms: float, gpu: Gpu = Gpu.H200) -> 
     )  # fmt: skip
 
 
-def _at_rate(metric: str, what: str, rate: float, value_ms: float) -> Quoted:
+def _at_rate(metric: str, what: str, rate: float, value_ms: float, model: str = MIXTRAL) -> Quoted:
     return Quoted(
-        what=f"median {what} at {rate:g} req/s", model=MIXTRAL, metric=metric,
+        what=f"median {what} at {rate:g} req/s", model=model, metric=metric,
         value=value_ms / 1e3, rate=rate,
     )  # fmt: skip
 
@@ -68,6 +93,8 @@ FIGURES = (
     _per_token(LLAMA, 32, 7.27),
     _at_rate("ttft_p50", "TTFT", 1, 1033.0),
     _at_rate("ttft_p50", "TTFT", 4, 1677.0),
+    _at_rate("e2e_p50", "TTFT, as the time of a request,", 1, 1033.0),
+    _at_rate("e2e_p50", "TTFT, as the time of a request,", 4, 1677.0),
     _at_rate("itl_p50", "ITL", 1, 8.12),
     _at_rate("itl_p50", "ITL", 4, 13.19),
     _per_token(LLAMA, 1, 7.01, Gpu.H100),
@@ -79,6 +106,16 @@ RATIOS = (
     QuotedRatio(value=1.57, over=_ALONE[0], under=_ALONE[1]),
 )
 FP8_GAIN = 1.6
-"""Up to: median ITL in bf16 over that in fp8."""
-TP_GAIN = 0.997, 1.002
-"""From, to: TP 2 over TP 1 of Llama-3.1-8B on H200; of which figure was not said."""
+"""At most, bf16 over fp8; vLLM's documentation tells it of throughput."""
+GAINS = (
+    QuotedGain(
+        words=f"bf16, {LLAMA}, TP 2 over TP 1: throughput offline, on H200 and H100",
+        value="0.997 and 1.002",
+        near=_OFFLINE[1],
+    ),
+    QuotedGain(
+        words=f"bf16, {LLAMA}, TP 2 over TP 1: median ITL served, on H100",
+        value="0.71",
+        near=_at_rate("itl_p50", "ITL", 4, 5.13, LLAMA),
+    ),
+)
