@@ -9,7 +9,7 @@ from schema.nights import PlannedLaunch
 from schema.trials import Arm, Launch, TrialState
 
 LONGER = 1.15
-"""A launch may take this much longer than the longest one seen."""
+"""A launch may take this much longer than the longest one seen that was alike."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +22,7 @@ class Made:
     attempt: int
     family: str
     duration_s: float
+    caches_warm: bool
     states: dict[str, TrialState]
     """By key of the cell."""
     may_pass: bool
@@ -36,6 +37,7 @@ class Made:
             attempt=document.attempt,
             family=document.trials[0].cell.family.key,
             duration_s=document.duration_s,
+            caches_warm=bool(document.caches_warm),
             states={trial.cell.key: trial.state for trial in document.trials},
             may_pass=may_pass(document),
         )
@@ -78,13 +80,16 @@ def spoiled(
                 yield f"{planned.label}: {cell.workload.name}"
 
 
-def longest_s(family: str, made: Iterable[Made]) -> float | None:
-    """How long a launch of the family may take, by those seen; of any family when none was."""
-    durations = {True: [0.0], False: [0.0]}
-    for one in made:
-        durations[one.family == family].append(one.duration_s)
-    longest = max(durations[True]) or max(durations[False])
-    return longest * LONGER or None
+def longest_s(family: str, made: Sequence[Made]) -> float | None:
+    """How long a launch of the family may take, by those seen; of any family when none was.
+
+    The first launch of a family compiles what later ones find in the caches: once one of those was
+    seen that served as many cells as any, the others say no more.
+    """
+    own = [one for one in made if one.family == family]
+    most = max((len(one.states) for one in own), default=0)
+    alike = [one for one in own if one.caches_warm and len(one.states) == most] or own or made
+    return max((one.duration_s for one in alike), default=0.0) * LONGER or None
 
 
 def _remaining(planned: PlannedLaunch, made: Sequence[Made], attempts: int) -> Remaining | None:

@@ -76,6 +76,7 @@ def made(planned: PlannedLaunch, *states: TrialState, **overrides: object) -> Ma
         "attempt": 1,
         "family": planned.cells[0].family.key,
         "duration_s": 100.0,
+        "caches_warm": False,
         "states": {cell.key: state for cell, state in pairs},
         "may_pass": True,
     }
@@ -184,6 +185,17 @@ def test_a_launch_is_expected_to_take_what_the_longest_of_its_family_took(
     assert longest_s(family, seen) == pytest.approx(90.0 * LONGER)
     assert longest_s("third", seen) == pytest.approx(200.0 * LONGER)
     assert longest_s(family, []) is None
+
+
+def test_a_first_launch_that_had_to_compile_says_nothing_once_a_later_one_was_seen(
+    launches: tuple[PlannedLaunch, ...],
+) -> None:
+    family = launches[0].cells[0].family.key
+    cold = made(launches[0], VALID, VALID, duration_s=280.0)
+    seen = [cold, made(launches[0], VALID, VALID, duration_s=190.0, caches_warm=True)]
+    assert longest_s(family, seen) == pytest.approx(190.0 * LONGER)
+    fewer = made(launches[0], VALID, duration_s=70.0, caches_warm=True)
+    assert longest_s(family, [cold, fewer]) == pytest.approx(280.0 * LONGER)
 
 
 def test_the_place_of_an_engine_is_a_folder_an_interpreter_or_this_one(
