@@ -23,10 +23,10 @@ down: environment  ## end what demo or up started; all data stays
 test: check test-fast chromium  ## everything that CI runs: check, fast tests, slow tests
 	pytest -m "(engine or airflow or browser) and not long"
 
-test-long: check  ## nights that confirm a slow build and a slow host, a model over two workers; more than an hour
+test-long: check  ## nights that confirm a slow build and a slow host, a model over two workers; more than half an hour
 	pytest -m long
 
-test-fast: environment  ## tests that need no engine, no Airflow and no browser; under a minute
+test-fast: environment  ## tests that need no engine, no Airflow and no browser; a few minutes
 	pytest -n 3 --dist worksteal -m "not engine and not airflow and not browser"
 
 check: environment  ## format, lint, types, import contracts, migrations in step with the tables

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from detecting import rows
+from detecting import lasting_rows, rows
 from detecting.speed import speed
 
 from regressions.policy import read_policy
@@ -68,6 +68,10 @@ def table() -> Iterator[rows.Row]:
     for most in (0.02, 0.04, 1.0):
         yield rows.real_noise(tool, most)
     yield rows.several_trials(0.04, 5)
+    for most in (0.02, 0.04, 1.0):
+        yield lasting_rows.real_noise_halfway(tool, most)
+    for before, after, tails in ((60, 40, "Gaussian"), (90, 60, "Gaussian"), (90, 60, "t(4)")):
+        yield lasting_rows.drawn_halfway(tool, 0.04, before, after, tails)
     yield rows.labelled_by_maintainers(tool)
     yield rows.annotated_by_five(tool)
     yield from rows.slowed_requests()

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
@@ -31,6 +31,17 @@ JudgedMetric = Annotated[str, AfterValidator(_judged)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 
+class LastingRules(Word):
+    """How a change is found that is too small for the nights of SeriesRules, but lasts."""
+
+    windows: tuple[Annotated[int, Field(ge=14, multiple_of=7)], ...] = Field(min_length=1)
+    """Nights since such a change, whole weeks; their scatter tells of the noise as well."""
+    alpha: Share
+    least_change: Share
+    drift_caution: float = Field(ge=0)
+    """All three as in SeriesRules."""
+
+
 class SeriesRules(Word):
     """How a series is judged night by night, when only later nights can confirm."""
 
@@ -56,13 +67,31 @@ class SeriesRules(Word):
     """Standard errors by which the correlation of successive nights is taken above its estimate."""
     drift_nights: int = Field(ge=10)
     """First nights of a segment that later ones are set against to see what creeps."""
+    lasting: LastingRules
 
-    @field_validator("windows")
-    @classmethod
-    def _windows_rise(cls, windows: tuple[int, ...]) -> tuple[int, ...]:
-        if list(windows) != sorted(set(windows)):
-            raise ValueError("must rise from each to the next")
-        return windows
+    @model_validator(mode="after")
+    def _windows_rise(self) -> "SeriesRules":
+        every = [*self.windows, *self.lasting.windows]
+        if every != sorted(set(every)):
+            raise ValueError("windows must rise from each to the next, those of lasting last")
+        return self
+
+    @property
+    def looks(self) -> tuple["Look", ...]:
+        """Every window that is tried, shortest first."""
+        return (
+            *(Look(nights, self, is_lasting=False) for nights in self.windows),
+            *(Look(nights, self.lasting, is_lasting=True) for nights in self.lasting.windows),
+        )
+
+
+class Look(NamedTuple):
+    """One window and what is asked of it."""
+
+    nights: int
+    asks: SeriesRules | LastingRules
+    """For its alpha, least change and caution."""
+    is_lasting: bool
 
 
 class ConfirmRules(Word):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
 from regressions.histories import Histories
+from regressions.lasting import WEEK, Lasting
 from regressions.policy import SeriesRules
 from regressions.window import Candidate, Rows, candidates, creeping, segment_nights
 from stats.recent_shift import MOST, baselines, closeness, reach
@@ -23,9 +24,8 @@ SCREEN = 3.2
 """Standard errors that make the careful look worth it; far below what alpha asks for."""
 LOOSER = 0.75
 """Share of SCREEN at which other windows of the same row are looked at as well."""
-REFRESH = 7
-"""Nights after which the baseline of the cheap look is renewed; nightly in a young segment."""
 YOUNG = 14
+"""Nights of a segment whose baseline is renewed every night; it is every week afterwards."""
 SETTLED = 0.5
 """Share of a move that may be left when a series counts as back where it was."""
 CLIP = 3.0
@@ -68,12 +68,14 @@ class Watch:
         self._limit, self._drift = np.full(rows, np.inf), np.zeros(rows)
         self._reach = np.full((len(rules.windows), rows), np.inf)
         self._count, self._freedom = np.zeros(rows), np.ones(rows)
+        self._lasting = Lasting(rows, rules.lasting.windows)
         self._last: dict[int, Move] = {}
         self._suspects: dict[int, Move] = {}
 
     def night(self, night: int) -> Iterator[Move]:
         """What this night shows; to be called for every column in order."""
         self._renew(night)
+        self._lasting.add(self._series.values[:, night], self._middle, self._sigma)
         if night < self._rules.windows[0]:
             return
         rows, worth = self._worth(night)
@@ -88,7 +90,7 @@ class Watch:
         age = night - self._start
         carries = ~np.isnan(self._kept[:, -1])
         says = (age >= self._rules.least_nights) | carries
-        due = says & (age > 1) & ((age < YOUNG) | (age % REFRESH == 0))
+        due = says & (age > 1) & ((age < YOUNG) | (age % WEEK == 0))
         length = self._rules.baseline_nights
         self._renew_rows(np.flatnonzero(due & carries), night, length)
         self._renew_rows(np.flatnonzero(due & ~carries), night, 0)
@@ -106,9 +108,15 @@ class Watch:
         self._sigma[due], self._drift[due] = before.noise.sigma, before.noise.drift
         self._freedom[due] = before.noise.freedom
         self._reach[:, due] = reach(before.count, before.noise.drift, rules.windows, SCREEN)
+        self._keep(due[(night - self._start[due]) % WEEK == 0])
         limit = -stdtrit(before.noise.freedom, rules.alpha / 2)
         enough = before.noise.nights >= rules.least_nights
         self._limit[due] = np.where(enough, limit * (1 + 1 / before.count) ** 0.5, np.inf)
+
+    def _keep(self, rows: Rows) -> None:
+        """This week's baselines, for windows that will have begun now."""
+        far = reach(self._count[rows], self._drift[rows], self._rules.lasting.windows, SCREEN)
+        self._lasting.keep(rows, self._middle[rows], self._sigma[rows], far)
 
     def _worth(self, night: int) -> tuple[Rows, NDArray[np.bool_]]:
         """Rows that get the careful look, and which of their windows: windows x rows."""
@@ -117,12 +125,14 @@ class Watch:
         scores = (recent - self._middle) / self._sigma
         np.clip(scores, -MOST, MOST, out=scores)
         scores[np.isnan(scores)] = 0.0
-        close = closeness(scores, self._reach, self._rules.windows)
+        near = closeness(scores, self._reach, self._rules.windows)
+        close = np.concatenate([near, self._lasting.closeness()])
         rows = np.flatnonzero((close.max(axis=0) >= 1) & ~np.isnan(recent[0]))
         return rows, close[:, rows] >= LOOSER
 
     def _stepped(self, found: Candidate, night: int) -> Iterator[Move]:
-        row, began = found.row, self._dated(found, night, 2 * self._rules.windows[-1])
+        most = 2 * max(found.nights, self._rules.settle_nights)
+        row, began = found.row, self._dated(found, night, most)
         before, kind = self._last.get(row), Kind.STEP
         self._suspects.pop(row, None)
         self._restart(found, began, night)
@@ -149,6 +159,7 @@ class Watch:
         """A new segment that keeps the spread of the old one."""
         row, length = found.row, self._rules.baseline_nights
         known = found.pool[~np.isnan(found.pool)][-length:]
+        self._lasting.forget(row)
         self._kept[row] = np.nan
         self._kept[row, length - len(known) :] = known
         self._start[row] = began

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regressions.histories import Histories, Matrix
-from regressions.policy import SeriesRules
+from regressions.policy import Look, SeriesRules
 from stats.rank_test import least_p, rank_test
 from stats.recent_shift import RecentShift, baselines, recent_shift
 
@@ -57,20 +57,21 @@ def candidates(
     night: int,
     rules: SeriesRules,
 ) -> Iterator[Candidate]:
-    """Of each row the window with the least p, where that is enough by every rule.
+    """Of each row the window whose p is least for what is asked of it, if that is enough by every
+    rule.
 
     worth: windows x rows, those that are looked at.
     """
     best: dict[int, tuple[float, RecentShift, int]] = {}
-    for nights, looked in zip(rules.windows, worth, strict=True):
-        own = rows[looked & _has_trials(series, rows, night, nights, rules)]
-        if own.size and rules.confirm_nights < nights <= night:
-            shift = _windowed(series, kept, start, own, night, nights, rules)
-            allowed = _allowed(shift, rules)
-            for at in np.flatnonzero(allowed & (shift.p <= rules.alpha)).tolist():
+    for look, looked in zip(rules.looks, worth, strict=True):
+        own = rows[looked & _has_trials(series, rows, night, look.nights, rules)]
+        if own.size and rules.confirm_nights < look.nights <= night:
+            shift = _windowed(series, kept, start, own, night, look, rules)
+            share = shift.p / look.asks.alpha
+            for at in np.flatnonzero(_allowed(shift, look, rules) & (share <= 1)).tolist():
                 row = int(own[at])
-                if row not in best or shift.p[at] < best[row][0]:
-                    best[row] = (float(shift.p[at]), shift, at)
+                if row not in best or share[at] < best[row][0]:
+                    best[row] = (float(share[at]), shift, at)
     for row, (_, shift, at) in sorted(best.items()):
         found = _candidate(shift, at, row)
         found = replace(found, rank_p=_rank_p(found, shift, at, series, night, rules))
@@ -91,15 +92,17 @@ def _windowed(
     start: Rows,
     rows: Rows,
     night: int,
-    nights: int,
+    look: Look,
     rules: SeriesRules,
 ) -> RecentShift:
-    first = night - nights + 1
+    first = night - look.nights + 1
     values = segment_nights(series.values, rows, start, first, rules.baseline_nights)
-    before = baselines(values, kept[rows], rules.least_change / 4, rules.drift_caution)
-    window = slice(first, night + 1)
-    spreads = _spreads(series, rows, night, nights, before.noise.sigma)
-    return recent_shift(series.values[rows, window], before, spreads)
+    window = series.values[rows, first : night + 1]
+    after = window if look.is_lasting else None
+    caution = look.asks.drift_caution
+    before = baselines(values, kept[rows], rules.least_change / 4, caution, after)
+    spreads = _spreads(series, rows, night, look.nights, before.noise.sigma)
+    return recent_shift(window, before, spreads)
 
 
 def _spreads(
@@ -119,16 +122,16 @@ def _spreads(
     return np.asarray(np.sqrt(1 + (variance / sigma**2)[:, None] * missing))
 
 
-def _allowed(shift: RecentShift, rules: SeriesRules) -> NDArray[np.bool_]:
+def _allowed(shift: RecentShift, look: Look, rules: SeriesRules) -> NDArray[np.bool_]:
     """Enough history, large enough to matter, and not one night's doing: without its most extreme
     night half of the evidence (the root of alpha) must be left, and a night that lies apart even
     from the others of its window waits for the next one: tonight alone is told as suspected."""
     return np.asarray(
         (shift.baselines.noise.nights >= rules.least_nights)
         & (shift.baselines.count >= 2)
-        & (np.abs(shift.shift) >= rules.least_change)
-        & (shift.p_rest <= rules.alpha**0.5)
-        & (shift.p_tonight > rules.alpha)
+        & (np.abs(shift.shift) >= look.asks.least_change)
+        & (shift.p_rest <= look.asks.alpha**0.5)
+        & (shift.p_tonight > look.asks.alpha)
     )
 
 
@@ -175,7 +178,7 @@ def _rank_p(
 
 def creeping(series: Histories, start: Rows, night: int, rules: SeriesRules) -> Iterator[Candidate]:
     """Segments whose last nights lie elsewhere than their first ones: what no window saw happen."""
-    nights, first = rules.windows[-1], rules.drift_nights
+    nights, first = rules.settle_nights, rules.drift_nights
     age = night - start
     rows = np.flatnonzero((age >= first + 2 * nights) & (age % nights == 0))
     rows = rows[~np.isnan(series.values[rows, night])]

@@ -77,13 +77,14 @@ def location(values: Matrix) -> tuple[Vector, Vector]:
     return middle + np.nansum(clipped, axis=1) / np.maximum(known, 1), known.astype(np.float64)
 
 
-def residual_noise(residuals: Matrix, least: float, caution: float) -> Noise:
+def residual_noise(residuals: Matrix, least: float, caution: float, means: int = 1) -> Noise:
     """Noise of rows of residuals, each from the location of its own segment.
 
     least: below this a spread is taken for the resolution of the values. caution: how many
     standard errors the drift is taken above its estimate, for drift that is not believed in is
     what raises false alarms. The estimate is freed of its bias, (1 + 3 r) / n for an estimated
-    mean (F. H. C. Marriott and J. A. Pope, Biometrika 41 (1954) 390-402).
+    mean (F. H. C. Marriott and J. A. Pope, Biometrika 41 (1954) 390-402). means: how many locations
+    the residuals are from.
     """
     known = ~np.isnan(residuals)
     count = known.sum(axis=1)
@@ -91,22 +92,24 @@ def residual_noise(residuals: Matrix, least: float, caution: float) -> Noise:
     limit = SCALE_CLIP * np.fmax(rough, least)[:, None]
     clipped = np.where(known, np.clip(residuals, -limit, limit), 0.0)
     squares = np.einsum("ij,ij->i", clipped, clipped)
-    sigma = np.sqrt(squares / CLIPPED_VARIANCE / np.maximum(count - 1, 1))
+    sigma = np.sqrt(squares / CLIPPED_VARIANCE / np.maximum(count - means, 1))
     return Noise(
         sigma=np.fmax(sigma, least),
-        drift=_drift(clipped, known, squares, caution),
+        drift=_drift(clipped, known, squares, caution, means),
         nights=count.astype(np.float64),
     )
 
 
-def _drift(clipped: Matrix, known: NDArray[np.bool_], squares: Vector, caution: float) -> Vector:
+def _drift(
+    clipped: Matrix, known: NDArray[np.bool_], squares: Vector, caution: float, means: int
+) -> Vector:
     count = known.sum(axis=1)
     pairs = (known[:, 1:] & known[:, :-1]).sum(axis=1)
     products = np.einsum("ij,ij->i", clipped[:, 1:], clipped[:, :-1])
     enough = (pairs > 3) & (squares > 0)
     raw = np.where(enough, products / np.maximum(pairs, 1), 0.0)
     raw = raw * count / np.where(squares > 0, squares, 1.0)
-    freed = (raw * count + 1) / np.maximum(count - 3, 4)
+    freed = (raw * count + means) / np.maximum(count - 3 * means, 4)
     error = np.sqrt(np.maximum(1 - freed**2, 0.05) / np.maximum(count, 1))
     return np.asarray(np.clip(freed + caution * error, 0.0, MOST_DRIFT))
 

@@ -55,14 +55,22 @@ class RecentShift:
     baselines: Baselines
 
 
-def baselines(values: Matrix, kept: Matrix, least: float, caution: float) -> Baselines:
-    """values: nights of the running segment, NaN elsewhere; kept: residuals of earlier ones."""
+def baselines(
+    values: Matrix, kept: Matrix, least: float, caution: float, after: Matrix | None = None
+) -> Baselines:
+    """values: nights of the running segment, NaN elsewhere; kept: residuals of earlier ones; after:
+    later nights, where there are enough that their scatter tells of the noise as well."""
     middle, count = location(values)
     own = values - middle[:, None]
     carried = ~np.isnan(kept).all(axis=0)
     pool = np.concatenate([kept[:, carried.argmax() :], own], axis=1) if carried.any() else own
-    noise = residual_noise(pool, least, caution)
+    told = pool if after is None else np.concatenate([pool, _around_own(after)], axis=1)
+    noise = residual_noise(told, least, caution, means=1 if after is None else 2)
     return Baselines(middle=middle, count=count, pool=pool, noise=noise)
+
+
+def _around_own(values: Matrix) -> Matrix:
+    return np.asarray(values - location(values)[0][:, None])
 
 
 def recent_shift(window: Matrix, before: Baselines, spreads: Matrix) -> RecentShift:

@@ -44,3 +44,13 @@ def test_the_key_changes_with_the_content_only(tmp_path: Path) -> None:
     assert read_policy(path).key == read_policy().key
     path.write_text(yaml.safe_dump(content | {"q": 0.1}))
     assert read_policy(path).key != read_policy().key
+
+
+def test_windows_rise_and_those_for_what_lasts_are_whole_weeks(tmp_path: Path) -> None:
+    path, text = tmp_path / "p.yaml", DEFAULT_POLICY.read_text()
+    path.write_text(text.replace("windows: [28, 35", "windows: [28, 36"))
+    with pytest.raises(BadDocument, match=r"series\.lasting\.windows.*multiple of 7, not 36"):
+        read_policy(path)
+    path.write_text(text.replace("windows: [28, 35", "windows: [14, 35"))
+    with pytest.raises(BadDocument, match=r"series: windows must rise from each to the next"):
+        read_policy(path)
