@@ -15,26 +15,26 @@ from stats.batch_curve import bend
 SIDES = {"sparse": colours.VERMILION, "dense": colours.BLUE}
 
 
-def batch_curves(sides: Mapping[str, Sequence[Level]], names: Mapping[str, str]) -> go.Figure:
+def batch_curves(sides: Mapping[str, Sequence[Level]]) -> go.Figure:
     """Throughput and median ITL over requests in flight; the step where a curve bends is wide.
 
-    `sides` has the levels of `sparse` and `dense`, `names` what the legend calls them.
+    `sides` has the levels of two, by what the legend calls them: the one that is looked at first.
     """
     figure = make_subplots(rows=1, cols=2, horizontal_spacing=0.11)
-    for side, found in sides.items():
+    for (name, found), colour in zip(sides.items(), SIDES.values(), strict=True):
         curve = batch_curve(found)
-        figure.add_trace(_curve(curve, names[side], SIDES[side], "tok/s"), row=1, col=1)
+        figure.add_trace(_curve(curve, name, colour, "tok/s"), row=1, col=1)
         gaps = {
             own.cell.workload.concurrency: 1e3 * gap
             for own in found
             if own.cell.workload.concurrency and (gap := own.middle("itl_p50")) is not None
         }
-        itl = _curve(gaps, names[side], SIDES[side], "ms").update(showlegend=False)
+        itl = _curve(gaps, name, colour, "ms").update(showlegend=False)
         figure.add_trace(itl, row=1, col=2)
         step = bend(curve)
         if step is not None:
             ends = {batch: curve[batch] for batch in (step.low, step.high)}
-            figure.add_trace(_wide(ends, SIDES[side]), row=1, col=1)
+            figure.add_trace(_wide(ends, colour), row=1, col=1)
     batches = sorted({batch for found in sides.values() for batch in batch_curve(found)})
     figure.update_xaxes(title="requests in flight", type="log", tickvals=batches)
     figure.update_yaxes(title="throughput, tok/s", type="log", dtick="D2", row=1, col=1)

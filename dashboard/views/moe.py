@@ -21,7 +21,11 @@ def show_splits(levels: Sequence[Level]) -> None:
         under, over = own.words
         model = own.over[0].cell.family
         st.subheader(f"{over} against {under}: {model.model.short_name} {model.precision}")
-        st.html(moe_tables.contrast(own))
+        if min(len(moe.batch_curve(side)) for side in (own.over, own.under)) > 1:
+            curves = batch_curves({over: own.over, under: own.under})
+            st.plotly_chart(curves, key=f"batch {own.over[0].cell.family.key}")
+        with st.expander("Every load"):
+            st.html(moe_tables.contrast(own))
         st.caption(
             f"Medians over the launches of the latest {queries.LATEST_NIGHTS} nights, by "
             f"{own.over[0].build}, \N{PLUS-MINUS SIGN} their coefficient of variation. p is exact "
@@ -71,7 +75,8 @@ sentence, below = moe.headline(pair)
 st.html(markup.headline(sentence, tone="no change", below=below))
 
 st.subheader("What a larger batch gains")
-st.plotly_chart(batch_curves(sides, legend), key="batch")
+curves = batch_curves({legend[side]: own for side, own in sides.items()})
+st.plotly_chart(curves, key="batch")
 st.caption(
     "Closed loops: so many requests are always in flight. A point is the median over launches; the "
     "wide stretch is where a doubling of the batch gains least throughput."

@@ -56,7 +56,7 @@ def test_the_page_tells_the_ratio_the_bend_and_that_weights_are_dummy(
     assert f", {found:.2f} times at batch 128" in text
     assert "A doubling of the batch gains least from batch 1 to 8" in text
     assert "Weights are dummy, of the true shape" in text
-    assert "against TP" not in text
+    assert "TP 2 EP 2 against TP 2: Mixtral-8x7B-Instruct-v0.1 bf16" in text
 
 
 def test_the_address_chooses_engine_and_load(hopper_url: str, open_page: Open) -> None:

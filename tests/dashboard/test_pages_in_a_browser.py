@@ -100,7 +100,7 @@ def test_a_sparse_model_is_drawn_beside_a_dense_one(
 ) -> None:
     with serving(hopper_url, tmp_path) as address:
         _open(page, address, "moe", "Where the memory went", place="h200-vllm")
-        _charts(page, 4)  # batch curves, tails, memory, experts
+        _charts(page, 7)  # batch curves, tails, memory, three splits, experts
         beside = page.get_by_role("table", name="sparse beside dense")
         beside.get_by_role("link").filter(has_text="tok/s").first.click()
         _settled(page, "A point is a valid trial")
