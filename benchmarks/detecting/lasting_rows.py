@@ -114,14 +114,15 @@ def _ours(series: Sequence[Matrix]) -> Dated:
 
 
 def _rank_rule(series: Sequence[Matrix]) -> Dated:
-    """The first night of each run of nights on which the rule speaks, dated by its sides."""
-    return [_first_of_runs(values) for values in series]
+    """One alarm a run of nights on which the rule speaks, dated where it is surest."""
+    return [_surest_of_runs(values) for values in series]
 
 
-def _first_of_runs(values: Matrix) -> list[int]:
+def _surest_of_runs(values: Matrix) -> list[int]:
     if len(values) < 2 * ASKED:
         return []
     pairs = sliding_window_view(values, 2 * ASKED)
-    speaks = [rank_test(own[:ASKED].tolist(), own[ASKED:].tolist()) < 0.001 for own in pairs]
-    runs = np.flatnonzero(np.diff([False, *speaks]) & np.array(speaks))
-    return [int(at) + ASKED for at in runs]
+    p = np.array([rank_test(own[:ASKED].tolist(), own[ASKED:].tolist()) for own in pairs])
+    speaks = np.flatnonzero(p < 0.001)
+    runs = np.split(speaks, np.flatnonzero(np.diff(speaks) > 1) + 1) if speaks.size else []
+    return [int(own[p[own].argmin()]) + ASKED for own in runs]

@@ -13,6 +13,7 @@ from tailwatch.measurements.markdown import table
 from tailwatch.measurements.memory import memory_table
 from tailwatch.measurements.more_cards import over_more_cards
 from tailwatch.measurements.noise import explained, noise
+from tailwatch.measurements.plans import how_made
 from tailwatch.measurements.published import published
 from tailwatch.measurements.sparse import sparse_beside_dense
 
@@ -76,6 +77,7 @@ def _sections(found: Found, pictures: Mapping[str, str]) -> Iterator[tuple[str, 
         yield "Expert balance", [*shown("experts"), *experts]
     yield "Over more cards", list(over_more_cards(found))
     yield "Published figures", list(published(found))
+    yield "How each night was made", list(how_made(found))
     yield "What counts for nothing", list(_left_out(found))
 
 

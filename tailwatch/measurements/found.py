@@ -12,9 +12,10 @@ from regressions.policy import Policy
 from schema.cells import Cell
 from schema.hosts import Host
 from schema.judgements import Judgement
+from schema.nights import Night
 from schema.store.cells import cells
 from schema.store.judgements import judgements
-from schema.store.nights import NightSummary, cells_without_trials, nights
+from schema.store.nights import NightSummary, cells_without_trials, night, nights
 from schema.store.requests import requests
 from schema.store.selections import selections
 from schema.store.trials import TrialSummary, trial, trials_of_night
@@ -30,6 +31,8 @@ class Found:
     """The latest nights, oldest first, and all that they measured."""
 
     nights: Sequence[NightSummary]
+    plans: Mapping[str, Night]
+    """By the name of a night."""
     levels: Sequence[Level]
     within: Mapping[str, Within]
     """What the requests of a trial say beyond its metrics, by the trial's key."""
@@ -60,7 +63,7 @@ class Found:
 def find(session: Session, policy: Policy, latest: int, tell: Tell) -> Found:
     """Read the latest nights with every request of theirs."""
     kept = nights(session, limit=latest)[::-1]
-    trials = {own.key: own for night in kept for own in trials_of_night(session, night.name)}
+    trials = {own.key: own for one in kept for own in trials_of_night(session, one.name)}
     known = {own.key: own for own in cells(session)}
     values = values_of_latest(session, list(known), latest)
     levels = levels_of(values, known)
@@ -69,6 +72,7 @@ def find(session: Session, policy: Policy, latest: int, tell: Tell) -> Found:
     sent = {key: within(requests(session, key)) for key in counted}
     return Found(
         nights=kept,
+        plans={own.name: night(session, own.name) for own in kept},
         levels=levels,
         within={key: own for key, own in sent.items() if own is not None},
         trials=trials,

@@ -1,6 +1,7 @@
 """The document of measurements: in step with the examples, every figure from the database."""
 
 import re
+import subprocess
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from sqlalchemy.orm import Session
 from dashboard.levels import Level, load_words, model_words
 from dashboard.units import NONE, quantity, times
 from regressions.policy import read_policy
+from runners.bundles.bundle import read
 from schema.arrivals import Arrival
 from schema.cells import RETURNS_EXPERTS, Cell, Gpu
 from schema.metrics import METRICS
@@ -22,7 +24,7 @@ from schema.session import reading, writing
 from schema.store.cells import cells
 from schema.store.exports import SHEETS
 from schema.store.launches import record
-from schema.store.nights import record_night
+from schema.store.nights import night, nights, record_night
 from schema.trials import Launch, Trial, TrialState
 from stats.spread import variation
 from tailwatch.__main__ import main
@@ -34,6 +36,7 @@ from tailwatch.measurements.gaps import within
 from tailwatch.measurements.loads import COLUMNS
 from tailwatch.measurements.markdown import figure
 from tailwatch.measurements.noise import words
+from tailwatch.measurements.plans import command
 from tailwatch.measurements.published import nearest
 from tailwatch.measurements.quoted import FIGURES, LLAMA
 
@@ -186,6 +189,22 @@ def test_what_a_second_card_gains_stands_beside_what_was_published(
     published = next(line for line in text.splitlines() if "TP 2 over TP 1: throughput" in line)
     ours = "(2 x h200, vllm 0.32.0, batch 8, 5 and 5 launches)"
     assert f"0.997 and 1.002 | {times(1.49)} {ours}" in published
+
+
+def test_each_night_is_planned_again_by_the_command_beside_it(
+    hopper_url: str, tmp_path: Path
+) -> None:
+    with reading(hopper_url) as session:
+        plans = [night(session, own.name) for own in nights(session)]
+    assert plans
+    for own in plans:
+        shell = ["bash", "-c", f"printf '%s\\n' {command(own)}"]
+        words = subprocess.run(shell, capture_output=True, text=True, check=True).stdout.split()
+        bundle = tmp_path / f"{own.name}.pyz"
+        assert main([*words[1:-1], str(bundle)]) == 0
+        again = read(bundle).night
+        assert (again.name, again.launches, again.kind) == (own.name, own.launches, own.kind)
+        assert [cell.slug for cell in again.cells] == [cell.slug for cell in own.cells]
 
 
 def _launch_over(tensor: int, replicate: int, make_launch: Make, make_trial: Make) -> Launch:
