@@ -83,7 +83,9 @@ def bare_python(empty_python: Path, mark: str) -> Path:
     """A Python that can import what an engine brings for a runner, and not this checkout."""
     (packages,) = empty_python.parent.parent.glob("lib/python*/site-packages")
     link_needs(packages)
-    (packages / "sitecustomize.py").write_text(LENIENT.format(mark=mark))
+    (packages / "lenient_limits.py").write_text(LENIENT.format(mark=mark))
+    # not sitecustomize: Debian's Python brings its own
+    (packages / "lenient_limits.pth").write_text("import lenient_limits\n")
     return empty_python
 
 
