@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import sys
 import tempfile
@@ -11,9 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
+from unittest.mock import patch
 
 import httpx
 import pytest
+import streamlit
+from streamlit.testing.v1 import AppTest
 
 from alerts.night import read_digest
 from alerts.text import as_text
@@ -37,6 +41,7 @@ from tailwatch.progress import Progress
 
 T = TypeVar("T")
 
+DASHBOARD = REPOSITORY / "dashboard" / "app.py"
 FAKE = REPOSITORY / "tests" / "runners" / "fake_engine.py"
 PACE = {"ttft_s": 0.05, "itl_s": 0.02}
 """Two windows of warm-up take 4 s then, and the measured window 6 s."""
@@ -165,6 +170,18 @@ class Site:
         """The digest."""
         with reading(self.database) as session:
             return as_text(read_digest(session, night))
+
+    def shown(self, view: str, **parameters: str) -> str:
+        """What a page of the dashboard says over the stack's database."""
+        streamlit.cache_data.clear()
+        with patch.dict(os.environ, DATABASE_URL=self.database):
+            page = AppTest.from_file(str(DASHBOARD), default_timeout=60).run()
+            page.switch_page(f"views/{view}.py")
+            for name, value in parameters.items():
+                page.query_params[name] = value
+            page.run()
+        assert not page.exception, page.exception
+        return re.sub(r"<[^>]+>", " ", " ".join(one.body for one in page.html))
 
     def requests(self, night: str) -> set[int]:
         """Numbers of requests that the night's valid trials have in the database."""

@@ -79,6 +79,8 @@ def test_a_slow_build_is_confirmed_in_its_own_night(slow_build: "Site") -> None:
     assert found.cause.builds == ("vllm 0.32.0", "vllm 0.32.0+busy")
     assert found.history[-1].reason.startswith("measured again in turns: ")
     assert "confirmed, build: " in slow_build.told(SLOW_BUILD_NIGHT)
+    page = slow_build.shown("episodes", episode=found.key)
+    assert "vllm 0.32.0 → 0.32.0+busy: confirmed" in page
 
 
 def test_a_slow_host_is_told_from_its_build(slow_host: "Site") -> None:
@@ -88,3 +90,5 @@ def test_a_slow_host_is_told_from_its_build(slow_host: "Site") -> None:
     assert blamed == (EpisodeState.INFRASTRUCTURE, Attribution.HOST)
     assert "vllm 0.32.0 has moved as well" in found.history[-1].reason
     assert "infrastructure, host: " in slow_host.told(SLOW_HOST_NIGHT)
+    page = slow_host.shown("episodes", episode=found.key)
+    assert f"{found.cause.words}: infrastructure" in page
