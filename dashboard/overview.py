@@ -15,7 +15,6 @@ from schema.trials import TrialState
 _SPEED_UNITS = {"s", "tok/s", "req/s"}
 _MOST_NAMED = 2
 """Cells that the headline names; the tables name all."""
-_NOT_JUDGED: tuple[str, str] = "Not judged yet", Verdict.INCONCLUSIVE
 _UNTIMED: tuple[str, str] = "Experts were counted; nothing was timed", Verdict.NO_CHANGE
 
 
@@ -119,7 +118,7 @@ def _headline(
     if open_ones and not unchanged:
         return "Nothing could be decided", Verdict.INCONCLUSIVE
     if not unchanged:
-        return _NOT_JUDGED
+        return "Not judged yet", Verdict.INCONCLUSIVE
     if open_ones:
         count = sum(row.count for row in open_ones)
         left = "1 comparison is" if count == 1 else f"{count} comparisons are"

@@ -7,14 +7,13 @@ what the baseline was is kept from week to week, for all rows at once.
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from regressions.window import Rows
 from stats.noise import Matrix, Vector
 from stats.recent_shift import MOST
 
 WEEK = 7
 """Nights after which a baseline is kept; lasting windows are whole weeks."""
-Rows = NDArray[np.int64]
 
 
 class Lasting:

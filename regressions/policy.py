@@ -80,8 +80,8 @@ class SeriesRules(Word):
     def looks(self) -> tuple["Look", ...]:
         """Every window that is tried, shortest first."""
         return (
-            *(Look(nights, self, is_lasting=False) for nights in self.windows),
-            *(Look(nights, self.lasting, is_lasting=True) for nights in self.lasting.windows),
+            *(Look(nights, self) for nights in self.windows),
+            *(Look(nights, self.lasting) for nights in self.lasting.windows),
         )
 
 
@@ -91,7 +91,10 @@ class Look(NamedTuple):
     nights: int
     asks: SeriesRules | LastingRules
     """For its alpha, least change and caution."""
-    is_lasting: bool
+
+    @property
+    def is_lasting(self) -> bool:
+        return isinstance(self.asks, LastingRules)
 
 
 class ConfirmRules(Word):

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from detecting import known_series as known
 from detecting.known_series import Matrix
-from detecting.rows import ABSENT, SEEDS, Row, Tool
-from detecting.rules import ALARMS, moves
+from detecting.rows import ABSENT, SEEDS, Row, Tool, alarms, worse
 from numpy.lib.stride_tricks import sliding_window_view
 
 from stats.rank_test import rank_test
@@ -32,12 +31,8 @@ def real_noise_halfway(tool: Tool, most_cv: float) -> Row:
     for seed in SEEDS:
         draw = np.random.default_rng(7_510 + seed)
         quiet.append([draw.permutation(values) for _, values in own])
-        changed.append(
-            [
-                _worse(values, len(values) // 2, 1.05 if metric in known.LATENCIES else 0.95)
-                for (metric, _), values in zip(own, quiet[-1], strict=True)
-            ]
-        )
+        pairs = zip(own, quiet[-1], strict=True)
+        changed.append([worse(metric, v, len(v) // 2) for (metric, _), v in pairs])
     return _row(f"{what} ({len(own)} series)", tool, quiet, changed)
 
 
@@ -49,7 +44,7 @@ def drawn_halfway(tool: Tool, cv: float, before: int, after: int, tails: str) ->
         size = (200, before + after)
         noise = draw.standard_normal(size) if tails == "Gaussian" else _heavy(draw, size)
         quiet.append(list(100 * np.exp(cv * noise)))
-        changed.append([_worse(values, before, 0.95) for values in quiet[-1]])
+        changed.append([worse(known.RATES[0], values, before) for values in quiet[-1]])
     what = f"-5 % after {before} nights of {tails} noise of CV {_percent(cv)}, {after} nights more"
     return _row(what, tool, quiet, changed, before)
 
@@ -61,10 +56,6 @@ def _percent(share: float) -> str:
 def _heavy(draw: np.random.Generator, size: tuple[int, int]) -> Matrix:
     """Student's t of 4 degrees of freedom, scaled to variance 1."""
     return np.asarray(draw.standard_t(4, size) / 2**0.5)
-
-
-def _worse(values: Matrix, at: int, factor: float) -> Matrix:
-    return np.concatenate([values[:at], factor * values[at:]])
 
 
 def _row(
@@ -103,14 +94,7 @@ def _scored(
 
 def _ours(series: Sequence[Matrix]) -> Dated:
     """Where the alarms of each series say that its changes began."""
-    table = np.full((len(series), max(map(len, series))), np.nan)
-    for row, values in enumerate(series):
-        table[row, : len(values)] = values
-    told: Dated = [[] for _ in series]
-    for move in moves(table):
-        if move.kind in ALARMS:
-            told[move.row].append(move.began)
-    return told
+    return [[move.began for move in own] for own in alarms(series)]
 
 
 def _rank_rule(series: Sequence[Matrix]) -> Dated:

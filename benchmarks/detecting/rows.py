@@ -9,6 +9,7 @@ from detecting.ceilings import lasting, oracle_recall
 from detecting.known_series import HISTORY, WATCHED, Labelled, Matrix
 from detecting.rules import ALARMS, RULES, moves, tailwatch
 
+from regressions.watch import Move
 from stats.noise import location, residual_noise
 from stats.power import trials_for
 from stats.rank_test import rank_test
@@ -145,7 +146,7 @@ def real_noise(tool: Tool, most_cv: float) -> Row:
     for seed in SEEDS:
         draw = np.random.default_rng(7_500 + seed)
         own = [(m, draw.permutation(v)) for m, v in noise if np.std(np.log(v)) <= most_cv]
-        changed = [_worse(metric, values) for metric, values in own]
+        changed = [worse(metric, values, len(values) - 3) for metric, values in own]
         found = _alarms(changed)
         recalls.append(
             np.mean(
@@ -175,19 +176,25 @@ def _ceiling(series: Sequence[Matrix]) -> str:
     )
 
 
-def _worse(metric: str, values: Matrix) -> Matrix:
+def worse(metric: str, values: Matrix, at: int) -> Matrix:
+    """5 % worse from a night on: a latency rises, the rest falls."""
     changed = values.copy()
-    changed[-3:] *= 1.05 if metric in known.LATENCIES else 0.95
+    changed[at:] *= 1.05 if metric in known.LATENCIES else 0.95
     return changed
 
 
 def _alarms(series: Sequence[Matrix]) -> list[list[int]]:
     """Nights of the alarms of each."""
+    return [[move.night for move in own] for own in alarms(series)]
+
+
+def alarms(series: Sequence[Matrix]) -> list[list[Move]]:
+    """Those of each series, whatever their lengths."""
     table = np.full((len(series), max(map(len, series))), np.nan)
     for row, values in enumerate(series):
         table[row, : len(values)] = values
     shown = [move for move in moves(table) if move.kind in ALARMS]
-    return [[move.night for move in shown if move.row == row] for row in range(len(series))]
+    return [[move for move in shown if move.row == row] for row in range(len(series))]
 
 
 def _otava_on(tool: Tool, changed: Sequence[Matrix]) -> str:
