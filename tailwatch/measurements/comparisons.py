@@ -10,7 +10,7 @@ from schema.judgements import Judgement, Verdict
 from schema.metrics import METRICS
 from schema.store.nights import NightSummary
 from tailwatch.measurements.found import Found
-from tailwatch.measurements.markdown import table
+from tailwatch.measurements.markdown import folded, table
 from tailwatch.verdict_table import HEADLINE, summary
 
 SHOWN = (*HEADLINE, "tail_ratio_itl", "gpu_memory_peak", "energy_per_token")
@@ -40,13 +40,30 @@ def _night(night: NightSummary, found: Found) -> Iterator[str]:
     yield f"{summary(judgements)}."
     yield ""
     yield from _variants(night)
-    rows = [own for own in _compared(judgements) if _is_shown(own)]
+    shown = [own for own in _compared(judgements) if _is_shown(own)]
+    decided = [own for own in shown if own.verdict is not Verdict.INCONCLUSIVE]
+    if decided:
+        yield from _table(decided, found)
+    yield from folded("What could not be decided, and why", _undecided(judgements, shown, found))
+
+
+def _undecided(
+    judgements: Sequence[Judgement], shown: Sequence[Judgement], found: Found
+) -> Iterator[str]:
+    reasons = undecided(judgements)
+    for one in reasons:
+        cells = some([found.slugs[key] for key in one.cells])
+        yield f"- {', '.join(one.metrics)} of {cells}: {one.reason}"
+    if reasons:
+        yield ""
+    rows = [own for own in shown if own.verdict is Verdict.INCONCLUSIVE]
+    if rows:
+        yield from _table(rows, found)
+
+
+def _table(rows: Sequence[Judgement], found: Found) -> Iterator[str]:
     titles = ("verdict", "cell", "metric", "medians", "change", "interval", "p", "trials")
     yield from table(titles, [_row(own, found) for own in rows], text=3)
-    for one in undecided(judgements):
-        cells = some([found.slugs[key] for key in one.cells])
-        yield f"- inconclusive: {', '.join(one.metrics)} of {cells}: {one.reason}"
-    yield ""
 
 
 def _variants(night: NightSummary) -> Iterator[str]:

@@ -16,6 +16,13 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[str]], *, text: int = 1
     yield ""
 
 
+def folded(title: str, lines: Iterable[str]) -> Iterator[str]:
+    """What a reader opens with a click; nothing where there are no lines."""
+    inside = list(lines)
+    if inside:
+        yield from ("<details>", f"<summary>{title}</summary>", "", *inside, "</details>", "")
+
+
 def _field(text: str) -> str:
     """On one line, and without ending its column."""
     return " ".join(text.split()).replace("|", "\\|")
