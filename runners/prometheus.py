@@ -33,6 +33,17 @@ def each(samples: Samples, name: str) -> list[float]:
     return labelled or [samples[name]] if name in samples else []
 
 
+def only(samples: Samples, key: str, value: str) -> dict[str, float]:
+    """The same page without the label sets in which `key` has another value."""
+    another = re.compile(rf'[{{,]{key}="(?!{re.escape(value)}")')
+    kept = dict(samples)
+    for line, number in samples.items():
+        if another.search(line):
+            del kept[line]
+            kept[line.partition("{")[0]] -= number
+    return kept
+
+
 def label(samples: Samples, name: str, key: str) -> str | None:
     """The value of one label of a sample, such as `kv_cache_size_tokens` of a config info."""
     for line in samples:

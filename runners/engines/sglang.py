@@ -10,7 +10,7 @@ from runners.engines.adapter import Memory, Start, Told
 from runners.engines.counters import Counters
 from runners.engines.experts import Experts, from_int32, text_at
 from runners.errors import UnsupportedCell
-from runners.prometheus import Samples
+from runners.prometheus import Samples, only
 from schema.cells import Engine, Gpu, KvCacheDtype, Precision
 from schema.models import Weights
 
@@ -87,7 +87,8 @@ class Sglang:
         }
 
     def counters(self, samples: Samples) -> Counters:
-        return counters.read(samples, COUNTED)
+        # every rank of a tensor-parallel engine sees, and some histograms count, every request
+        return counters.read(only(samples, "tp_rank", "0"), COUNTED)
 
     def memory(self, told: Told) -> Memory:
         return sglang_memory.memory(told)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from runners.prometheus import label, parse
+from runners.prometheus import each, label, only, parse
 
 PAGE = """\
 # HELP requests_total Requests.
@@ -40,3 +40,11 @@ def test_a_label_is_found_by_its_whole_name() -> None:
     assert label(samples, "info", "empty") == ""
     assert label(samples, "info", "absent") is None
     assert label(samples, "inf", "blocks") is None
+
+
+def test_the_label_sets_of_one_rank_are_kept_with_those_that_have_no_rank() -> None:
+    page = 'a_total{rank="0",k="x"} 2\na_total{k="y",rank="1"} 3\na_total{k="z"} 5\nb_total 7'
+    kept = only(parse(page), "rank", "0")
+    assert kept["a_total"] == 2 + 5
+    assert each(kept, "a_total") == [2, 5]
+    assert kept["b_total"] == 7
