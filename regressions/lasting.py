@@ -43,7 +43,7 @@ class Lasting:
         self._nights[now], self._known[now] = night, known
         self._at += 1
 
-    def keep(self, rows: Rows, middle: Vector, sigma: Vector, reach: Matrix) -> None:
+    def keep(self, rows: Rows | slice, middle: Vector, sigma: Vector, reach: Matrix) -> None:
         """The baselines of this week. reach: windows x rows, sums of scores worth a look."""
         for kept, own in ((self._middle, middle), (self._sigma, sigma), (self._reach, reach.T)):
             kept[1:, rows] = kept[:-1, rows]
@@ -55,8 +55,10 @@ class Lasting:
 
     def closeness(self) -> Matrix:
         """windows x rows: each window's sum of scores over its reach, as stats.recent_shift's."""
-        close = np.empty(self._sums.shape)
+        close = np.zeros(self._sums.shape)
         for at, window in enumerate(self._windows):
+            if self._at <= window:
+                continue  # nothing was before it
             week = window // WEEK
             away = np.abs(self._sums[at] - self._counts[at] * self._middle[week])
             close[at] = away / (self._sigma[week] * self._reach[week, :, at])

@@ -11,12 +11,13 @@ from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr, stdtrit
+from scipy.special import ndtri, stdtr
 
 from regressions.histories import Histories
 from regressions.lasting import WEEK, Lasting
 from regressions.policy import SeriesRules
 from regressions.window import Candidate, Rows, candidates, creeping, segment_nights
+from stats.noise import Vector
 from stats.recent_shift import MOST, baselines, closeness, reach
 from stats.split import best_split
 
@@ -65,7 +66,7 @@ class Watch:
         self._start = np.zeros(rows, dtype=np.int64)
         self._kept = np.full((rows, rules.baseline_nights), np.nan)
         self._middle, self._sigma = np.zeros(rows), np.full(rows, np.inf)
-        self._limit, self._drift = np.full(rows, np.inf), np.zeros(rows)
+        self._knows, self._drift = np.zeros(rows, dtype=np.bool_), np.zeros(rows)
         self._reach = np.full((len(rules.windows), rows), np.inf)
         self._count, self._freedom = np.zeros(rows), np.ones(rows)
         self._lasting = Lasting(rows, rules.lasting.windows)
@@ -104,16 +105,16 @@ class Watch:
         before = baselines(
             nights, self._kept[due, :carried], rules.least_change / 4, rules.drift_caution
         )
-        self._middle[due], self._count[due] = before.middle, before.count
-        self._sigma[due], self._drift[due] = before.noise.sigma, before.noise.drift
-        self._freedom[due] = before.noise.freedom
-        self._reach[:, due] = reach(before.count, before.noise.drift, rules.windows, SCREEN)
-        self._keep(due[(night - self._start[due]) % WEEK == 0])
-        limit = -stdtrit(before.noise.freedom, rules.alpha / 2)
-        enough = before.noise.nights >= rules.least_nights
-        self._limit[due] = np.where(enough, limit * (1 + 1 / before.count) ** 0.5, np.inf)
+        rows = slice(None) if len(due) == len(self._start) else due  # all rows at once, faster
+        self._middle[rows], self._count[rows] = before.middle, before.count
+        self._sigma[rows], self._drift[rows] = before.noise.sigma, before.noise.drift
+        self._freedom[rows] = before.noise.freedom
+        self._reach[:, rows] = reach(before.count, before.noise.drift, rules.windows, SCREEN)
+        weekly = (night - self._start[due]) % WEEK == 0
+        self._keep(rows if weekly.all() else due[weekly])
+        self._knows[rows] = before.noise.nights >= rules.least_nights
 
-    def _keep(self, rows: Rows) -> None:
+    def _keep(self, rows: Rows | slice) -> None:
         """This week's baselines, for windows that will have begun now."""
         far = reach(self._count[rows], self._drift[rows], self._rules.lasting.windows, SCREEN)
         self._lasting.keep(rows, self._middle[rows], self._sigma[rows], far)
@@ -121,13 +122,14 @@ class Watch:
     def _worth(self, night: int) -> tuple[Rows, NDArray[np.bool_]]:
         """Rows that get the careful look, and which of their windows: windows x rows."""
         first = max(0, night + 1 - self._rules.windows[-1])
-        recent = np.ascontiguousarray(self._series.values[:, first : night + 1].T[::-1])
-        scores = (recent - self._middle) / self._sigma
+        scores = self._series.values[:, first : night + 1].T[::-1] - self._middle
+        scores /= self._sigma
         np.clip(scores, -MOST, MOST, out=scores)
         scores[np.isnan(scores)] = 0.0
         near = closeness(scores, self._reach, self._rules.windows)
         close = np.concatenate([near, self._lasting.closeness()])
-        rows = np.flatnonzero((close.max(axis=0) >= 1) & ~np.isnan(recent[0]))
+        tonight = self._series.values[:, night]
+        rows = np.flatnonzero((close.max(axis=0) >= 1) & ~np.isnan(tonight))
         return rows, close[:, rows] >= LOOSER
 
     def _stepped(self, found: Candidate, night: int) -> Iterator[Move]:
@@ -164,7 +166,7 @@ class Watch:
         self._kept[row, length - len(known) :] = known
         self._start[row] = began
         self._middle[row] = np.nanmedian(self._series.values[row, began : night + 1])
-        self._count[row], self._limit[row] = found.nights, np.inf
+        self._count[row], self._knows[row] = found.nights, False
         count, drift = self._count[[row]], self._drift[[row]]
         self._reach[:, [row]] = reach(count, drift, self._rules.windows, SCREEN)
 
@@ -175,15 +177,22 @@ class Watch:
         for row, suspect in list(self._suspects.items()):
             if suspect.night < night and not np.isnan(values[row]):
                 yield from self._resolved(suspect, float(away[row]), night)
-        far = (np.abs(away) > self._limit * self._sigma) & (
-            np.abs(away) >= self._rules.least_change
-        )
-        for row in np.flatnonzero(far & (self._start < night - 1)).tolist():
-            if row not in self._suspects:
-                found = self._one_night(row, float(away[row]))
-                move = Move(row=row, night=night, began=night, kind=Kind.SUSPECTED, found=found)
-                self._suspects[row] = move
+        for found in self._apart(away, night):
+            if found.row not in self._suspects:
+                kind = Kind.SUSPECTED
+                move = Move(row=found.row, night=night, began=night, kind=kind, found=found)
+                self._suspects[found.row] = move
                 yield move
+
+    def _apart(self, away: Vector, night: int) -> Iterator[Candidate]:
+        """Nights that alone lie too far out. No Student's distribution is narrower than the normal
+        one, which spares most rows the dearer."""
+        least = np.maximum(-ndtri(self._rules.alpha / 2) * self._sigma, self._rules.least_change)
+        rows = self._knows & (np.abs(away) >= least) & (self._start < night - 1)
+        for row in np.flatnonzero(rows).tolist():
+            found = self._one_night(row, float(away[row]))
+            if found.p < self._rules.alpha:
+                yield found
 
     def _one_night(self, row: int, away: float) -> Candidate:
         sigma, count = float(self._sigma[row]), int(self._count[row])
