@@ -3,20 +3,20 @@
 from collections.abc import Iterator
 
 from dashboard.levels import LEAST_TESTED, Level, Ratio, load_words
-from dashboard.parallel import COMPARED, contrasts
-from dashboard.units import probability
+from dashboard.parallel import COMPARED, Contrast, contrasts
+from dashboard.units import NONE, probability
 from schema.metrics import METRICS
 from tailwatch.measurements.found import Found
-from tailwatch.measurements.markdown import counted_launches, figure, table
+from tailwatch.measurements.markdown import counted_launches, figure, folded, table
 from tailwatch.measurements.memory import name
 from tailwatch.measurements.sparse import with_spread
 
 EXPLAINED = f"""\
-Medians over launches; the ratio is that of the last split over the one before it, with the spread
-that both sides give it together. *p* is that of the exact Mann-Whitney test, told from
-{LEAST_TESTED} launches of each side on and not corrected for the number of rows. No verdict is made
-of it: splits are cells of their own. Throughput is of the engine, not of a card; energy and memory
-of both cards are counted in [their metrics](metrics.md#where-each-comes-from)."""
+By how much the other split multiplies each median over launches, with the spread that both sides
+give it together. *p* is that of the exact Mann-Whitney test, told from {LEAST_TESTED} launches of
+each side on and not corrected for the number of rows. No verdict is made of it: splits are cells of
+their own. Throughput is of the engine, not of a card; energy and memory of both cards are counted
+in [their metrics](metrics.md#where-each-comes-from)."""
 
 
 def over_more_cards(found: Found) -> Iterator[str]:
@@ -32,8 +32,25 @@ def over_more_cards(found: Found) -> Iterator[str]:
         under, over = own.words
         yield f"### {name(own.over)}: {over} against {under}"
         yield ""
+        yield from table(("load", "launches", *COMPARED.values()), _at_a_glance(own))
         titles = ("load", "metric", "launches", under, "launches", over, "ratio", "p")
-        yield from table(titles, [_row(one) for one in own.ratios], text=2)
+        medians = table(titles, [_row(one) for one in own.ratios], text=2)
+        yield from folded("The medians, with their spread", medians)
+
+
+def _at_a_glance(found: Contrast) -> Iterator[tuple[str, ...]]:
+    """A row a load, a ratio a metric."""
+    loads: dict[str, dict[str, Ratio]] = {}
+    for own in found.ratios:
+        loads.setdefault(load_words(own.over.cell.workload), {})[own.metric] = own
+    for load, told in loads.items():
+        some = next(iter(told.values()))
+        launches = f"{some.under.launches} and {some.over.launches}"
+        yield (
+            load,
+            launches,
+            *(with_spread(told[metric]) if metric in told else NONE for metric in COMPARED),
+        )
 
 
 def _row(own: Ratio) -> tuple[str, ...]:

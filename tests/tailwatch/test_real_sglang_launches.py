@@ -61,16 +61,19 @@ def test_settings_read_back_are_those_of_the_command_line(launches: list[Launch]
             assert one.command[one.command.index(flag) + 1] == one.effective[setting], flag
 
 
-def test_its_memory_is_that_of_the_model_and_fits_the_peak(launches: list[Launch]) -> None:
+def test_memory_of_a_card_is_its_share_of_the_model_and_fits_the_peak(
+    launches: list[Launch],
+) -> None:
     for one in launches:
         for trial in _valid(one):
             seen = trial.measurements
             parts = ("weight_memory", "kv_cache_memory", "graph_memory")
             assert sum(seen[part] for part in parts) <= seen["gpu_memory_peak"]
-            model, precision = trial.cell.family.model, trial.cell.family.precision
-            assert seen["weight_memory"] == pytest.approx(_weights(model, precision), rel=0.01)
+            family = trial.cell.family
+            weights = _weights(family.model, family.precision) / family.tensor_parallel
+            assert seen["weight_memory"] == pytest.approx(weights, rel=0.01)
             each = seen["kv_cache_memory"] / seen["kv_cache_capacity"]
-            assert each == pytest.approx(KV_BYTES, rel=0.001)
+            assert each == pytest.approx(KV_BYTES / family.tensor_parallel, rel=0.001)
 
 
 def _weights(model: Model, precision: str) -> float:
