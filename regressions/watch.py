@@ -178,21 +178,20 @@ class Watch:
             if suspect.night < night and not np.isnan(values[row]):
                 yield from self._resolved(suspect, float(away[row]), night)
         for found in self._apart(away, night):
-            if found.row not in self._suspects:
-                kind = Kind.SUSPECTED
-                move = Move(row=found.row, night=night, began=night, kind=kind, found=found)
-                self._suspects[found.row] = move
-                yield move
+            row, kind = found.row, Kind.SUSPECTED
+            self._suspects[row] = Move(row=row, night=night, began=night, kind=kind, found=found)
+            yield self._suspects[row]
 
     def _apart(self, away: Vector, night: int) -> Iterator[Candidate]:
-        """Nights that alone lie too far out. No Student's distribution is narrower than the normal
-        one, which spares most rows the dearer."""
+        """Tonight where it alone lies too far out, and is not suspected yet. No Student's
+        distribution is narrower than the normal one, which spares most rows the dearer."""
         least = np.maximum(-ndtri(self._rules.alpha / 2) * self._sigma, self._rules.least_change)
         rows = self._knows & (np.abs(away) >= least) & (self._start < night - 1)
         for row in np.flatnonzero(rows).tolist():
-            found = self._one_night(row, float(away[row]))
-            if found.p < self._rules.alpha:
-                yield found
+            if row not in self._suspects:
+                found = self._one_night(row, float(away[row]))
+                if found.p < self._rules.alpha:
+                    yield found
 
     def _one_night(self, row: int, away: float) -> Candidate:
         sigma, count = float(self._sigma[row]), int(self._count[row])

@@ -36,11 +36,13 @@ def each(samples: Samples, name: str) -> list[float]:
 def only(samples: Samples, key: str, value: str) -> dict[str, float]:
     """The same page without the label sets in which `key` has another value."""
     another = re.compile(rf'[{{,]{key}="(?!{re.escape(value)}")')
-    kept = dict(samples)
-    for line, number in samples.items():
-        if another.search(line):
-            del kept[line]
-            kept[line.partition("{")[0]] -= number
+    dropped = {line for line in samples if another.search(line)}
+    shorter = {line.partition("{")[0] for line in dropped}
+    kept = {line: own for line, own in samples.items() if line not in dropped | shorter}
+    for line, own in list(kept.items()):
+        name, labels, _ = line.partition("{")
+        if labels and name in shorter:
+            kept[name] = kept.get(name, 0.0) + own
     return kept
 
 

@@ -129,7 +129,7 @@ def mean_variance(count: Vector, drift: Vector) -> Vector:
 def sorted_median(rows: Matrix, known: NDArray[np.int64]) -> Vector:
     """Medians of rows that are sorted with NaN last; NaN where nothing is known."""
     last = np.maximum(known - 1, 0)
-    if last.size and (last == last[0]).all():  # as nearly always, and many times faster
+    if last.size and (last == last[0]).all():  # as nearly always: two columns will do
         return np.asarray((rows[:, last[0] // 2] + rows[:, (last[0] + 1) // 2]) / 2)
     low = np.take_along_axis(rows, (last // 2)[:, None], axis=1)[:, 0]
     high = np.take_along_axis(rows, ((last + 1) // 2)[:, None], axis=1)[:, 0]

@@ -9,7 +9,7 @@ from schema.metrics import METRICS
 from tailwatch.measurements.found import Found
 from tailwatch.measurements.markdown import counted_launches, figure, folded, table
 from tailwatch.measurements.memory import name
-from tailwatch.measurements.sparse import with_spread
+from tailwatch.measurements.sparse import both_launches, with_spread
 
 EXPLAINED = f"""\
 By how much the other split multiplies each median over launches, with the spread that both sides
@@ -45,11 +45,10 @@ def _at_a_glance(found: Contrast) -> Iterator[tuple[str, ...]]:
     for own in found.ratios:
         loads.setdefault(load_words(own.over.cell.workload), {})[own.metric] = own
     for load, told in loads.items():
-        some = next(iter(told.values()))
-        launches = f"{some.under.launches} and {some.over.launches}"
+        first = next(iter(told.values()))
         yield (
             load,
-            launches,
+            both_launches(first.under, first.over),
             *(with_spread(told[metric]) if metric in told else NONE for metric in COMPARED),
         )
 

@@ -39,7 +39,7 @@ def _load(sparse: Level, dense: Level) -> tuple[str, ...]:
     both = (sparse, dense)
     return (
         load_words(sparse.cell.workload),
-        _launches(sparse, dense),
+        both_launches(sparse, dense),
         *(_ratio(sparse, dense, name) for name in ("output_throughput", "itl_p50", "ttft_p50")),
         *(_middle(own, "tail_ratio_itl") for own in both),
         *(_middle(own, "throughput_per_gpu_gb") for own in both),
@@ -47,9 +47,10 @@ def _load(sparse: Level, dense: Level) -> tuple[str, ...]:
     )
 
 
-def _launches(sparse: Level, dense: Level) -> str:
-    few = min(sparse.launches, dense.launches) < LEAST_LAUNCHES
-    return f"{sparse.launches} and {dense.launches}{': no spread' if few else ''}"
+def both_launches(first: Level, second: Level) -> str:
+    """`5 and 5`, or `1 and 5: no spread`."""
+    few = min(first.launches, second.launches) < LEAST_LAUNCHES
+    return f"{first.launches} and {second.launches}{': no spread' if few else ''}"
 
 
 def _ratio(over: Level, under: Level, metric: str) -> str:

@@ -48,3 +48,7 @@ def test_the_label_sets_of_one_rank_are_kept_with_those_that_have_no_rank() -> N
     assert kept["a_total"] == 2 + 5
     assert each(kept, "a_total") == [2, 5]
     assert kept["b_total"] == 7
+
+
+def test_a_sample_that_only_another_rank_tells_is_absent_and_not_zero() -> None:
+    assert only(parse('a_total{rank="1"} 3\nb_total 7'), "rank", "0") == {"b_total": 7}
