@@ -122,8 +122,9 @@ def _line(axes: Axes, own: Sequence[Level], metric: str, at: int) -> None:
     told = [(level, middle) for level in own if (middle := level.middle(metric)) is not None]
     axes.plot(
         [_load(level) for level, _ in told], [factor * middle for _, middle in told], style,
-        color=colour, label=name(own), linewidth=1.6,
+        color=colour, linewidth=1.6,
     )  # fmt: skip
+    axes.plot([], [], style + mark, color=colour, label=name(own), markersize=4)  # its legend
     for level, _ in told:
         values = [factor * value for value in level.values[metric]]
         axes.plot([_load(level)] * len(values), values, mark, color=colour, markersize=4, alpha=0.6)
@@ -142,7 +143,7 @@ def _memory(found: Found) -> Figure | None:
         axes.barh(list(bars), sizes, left=before, color=colour, label=part)
     axes.invert_yaxis()
     axes.set_xlabel("GiB of the fullest card")
-    axes.legend(frameon=False, ncols=len(MEMORY_COLOURS), loc="lower left", bbox_to_anchor=(0, 1))
+    figure.legend(loc="outside upper center", ncols=len(MEMORY_COLOURS), frameon=False)
     return figure
 
 
