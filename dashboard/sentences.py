@@ -5,12 +5,22 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
-from dashboard.units import MINUS, NONE, duration, interval, pair, percent, probability
+from dashboard.units import (
+    MINUS,
+    NONE,
+    duration,
+    interval,
+    pair,
+    percent,
+    probability,
+    quantity,
+)
 from regressions.sentences import counted, size
 from schema.cells import Cell
 from schema.judgements import Comparison, Judgement, Verdict
 from schema.metrics import METRICS
 from schema.nights import Night, NightKind
+from schema.stalls import Stall
 from schema.store.trials import TrialFacts, TrialSummary
 from schema.store.values import Value
 from schema.trials import Telemetry, TrialState
@@ -58,6 +68,21 @@ def dropped_line(day: date | None) -> str:
         f"Its requests were dropped{when}, as housekeeping does when they are old. These "
         f"percentiles are from the sketch of each latency, within {ACCURACY * 100:g} %."
     )
+
+
+def stalls_line(stalls: Sequence[Stall], measurements: Mapping[str, float]) -> str:
+    """When the engine answered nobody, and what throughput is without that."""
+    when = ", ".join(
+        f"for {quantity(own.duration_s, 's')} from second {own.start_s:.1f} "
+        f"({counted(own.waiting, 'request')} waiting)"
+        for own in stalls
+    )
+    told = f"The engine stalled (shaded below): nobody got a token {when}."
+    steady, whole = (measurements.get(f"{name}_throughput") for name in ("steady", "output"))
+    if steady is None or whole is None:
+        return told
+    apart, together = (quantity(value, "tok/s") for value in (steady, whole))
+    return f"{told} Outside of that it made {apart}, over the whole window {together}."
 
 
 def trials_line(

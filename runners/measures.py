@@ -1,26 +1,28 @@
 """From requests to measurements. Pure; base units; nothing is invented where data are missing."""
 
 from runners.load.client import Window
-from schema.cells import Limits
+from schema.cells import Limits, Workload
 from schema.latencies import Latencies, latencies, percentile
 from schema.metrics import METRICS
 from schema.requests import Request
+from schema.stalls import stall_measurements
 
 PERCENTILES = (50, 90, 99)
 
 
 def measure(
-    window: Window, limits: Limits, known: dict[str, float]
+    window: Window, workload: Workload, known: dict[str, float]
 ) -> tuple[dict[str, float], dict[str, str]]:
     """(measurements, not estimable with the reason). `known` are memory, energy and start-up."""
     good = [request for request in window.requests if request.error is None]
     values, missing = _percentiles(latencies(good))
-    seconds = window.duration_s
+    seconds, limits = window.duration_s, workload.limits
     out = sum(request.output_tokens for request in good)
     if good:
         values["output_throughput"] = out / seconds
         values["total_throughput"] = (out + sum(r.input_tokens for r in good)) / seconds
         values["request_throughput"] = len(good) / seconds
+        values |= stall_measurements(good, workload, seconds, values["output_throughput"])
     if limits != Limits():
         kept = sum(keeps(request, limits) for request in good)
         values["goodput"] = kept / seconds

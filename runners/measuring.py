@@ -184,7 +184,7 @@ def _trial(
     why = checks.reason(done)
     facts, machine = measured.facts, measured.machine
     known = {**facts.known, **telemetry.seen(machine)}
-    values, missing = measures.measure(measured.window, cell.workload.limits, known)
+    values, missing = measures.measure(measured.window, cell.workload, known)
     return Trial(
         cell=cell,
         state=TrialState.VALID if why is None else TrialState.INVALID,

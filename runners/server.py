@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -53,12 +54,21 @@ def engine_environment(extra: Mapping[str, str], device: str) -> dict[str, str]:
     return kept | dict(extra) | {MARK: device}
 
 
+ANSWERED = re.compile(r'"(GET|POST) \S+ HTTP/\S+" 200\b')
+"""A line of an engine's log for each request: they would push out whatever it has to say."""
+READ_BACK_BYTES = 4 * 2**20
+"""Of a log's end: some 40,000 requests."""
+
+
 def last_lines(log: Path, lines: int) -> str:
-    """The end of a log; empty when there is none yet."""
+    """The end of a log without the requests that went well; empty when there is none yet."""
     if not log.is_file():
         return ""
-    text = log.read_bytes()[-131_072:].decode(errors="replace").replace("\x00", "")
-    return "\n".join(text.splitlines()[-lines:])
+    with log.open("rb") as opened:
+        opened.seek(max(0, log.stat().st_size - READ_BACK_BYTES))
+        text = opened.read().decode(errors="replace").replace("\x00", "")
+    told = [line for line in text.splitlines() if not ANSWERED.search(line)]
+    return "\n".join(told[-lines:])
 
 
 class Server:

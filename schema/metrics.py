@@ -61,10 +61,21 @@ def _lower(name: str, unit: str, definition: str, *, judged: bool = True) -> Met
 
 _ALL = [
     _higher("output_throughput", "tok/s", "answer tokens per second of the measured window"),
+    _higher(
+        "steady_throughput",
+        "tok/s",
+        "answer tokens per second outside of stalls, where the load waits for the engine",
+    ),
     _higher("total_throughput", "tok/s", "prompt and answer tokens per second", judged=False),
     _higher("request_throughput", "req/s", "finished requests per second", judged=False),
     _higher("goodput", "req/s", "requests per second that kept every limit of the workload"),
     _higher("goodput_share", "1", "part of all requests that kept every limit", judged=False),
+    _lower(
+        "stall_time",
+        "s",
+        "time in which somebody waited for a token and nobody got one for a second or more",
+        judged=False,
+    ),
     *_latency("ttft", "the time from sending a request to its first token"),
     *_latency("itl", "the gaps between successive tokens, pooled over all requests"),
     *_latency("tpot", "a request's mean time per token after the first"),

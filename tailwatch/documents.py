@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from schema.nights import Night
-from schema.trials import Launch
+from schema.stalls import stall_measurements
+from schema.trials import Launch, Trial
 from schema.words import Word
 
 Kind = TypeVar("Kind", bound=Word)
@@ -41,8 +42,10 @@ class Documents:
         return self._all("night", Night)
 
     def launches(self) -> Iterator[tuple[str, Launch]]:
-        """(file, document) of every launch."""
-        return self._all("launch", Launch)
+        """(file, document) of every launch, with what earlier code did not measure."""
+        for name, launch in self._all("launch", Launch):
+            trials = tuple(map(_with_stalls, launch.trials))
+            yield name, launch.model_copy(update={"trials": trials})
 
     def _all(self, word: str, kind: type[Kind]) -> Iterator[tuple[str, Kind]]:
         for name, content in self._files(word):
@@ -65,6 +68,15 @@ class Documents:
                         yield name, content
             except UNREADABLE as error:
                 self.broken[str(path)] = f"cannot be read: {error}"
+
+
+def _with_stalls(trial: Trial) -> Trial:
+    """Documents of before `stall_time` have the requests from which it follows."""
+    throughput, seconds = trial.measurements.get("output_throughput"), trial.duration_s
+    if throughput is None or seconds is None or "stall_time" in trial.measurements:
+        return trial
+    found = stall_measurements(trial.requests, trial.cell.workload, seconds, throughput)
+    return trial.model_copy(update={"measurements": {**trial.measurements, **found}})
 
 
 def _contents(path: Path) -> Iterator[tuple[str, bytes]]:

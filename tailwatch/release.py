@@ -58,7 +58,7 @@ def ask(
         raise UsageError(f"--launches {launches}: at least 1 a side, 5 to reach p = 0.008")
     _require_family(load_matrix(matrix), builds[0], cells)
     name = night or night_name(*builds)
-    _require_night_name(name)
+    require_night_name(name)
     return ReleaseRequest(
         contender=builds[0],
         baseline=builds[1],
@@ -129,7 +129,8 @@ def _require_family(matrix: Matrix, contender: BuildSpec, cells: tuple[str, ...]
         raise UsageError(f"matrix {matrix.name} has no cell of {contender.engine} among those")
 
 
-def _require_night_name(name: str) -> None:
+def require_night_name(name: str) -> None:
+    """Raises UsageError, with how a name is written."""
     try:
         _NIGHT_NAME.validate_python(name)
         date.fromisoformat(name[:10])

@@ -1,5 +1,7 @@
 """What happened inside one trial: its latencies and its requests."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -9,6 +11,7 @@ from dashboard import colours
 from dashboard.charts.layout import plain, thin
 from dashboard.units import scale
 from schema.metrics import TAIL_OBSERVATIONS
+from schema.stalls import Stall
 
 _TICKS = (50, 90, 99, 99.9, 99.99)
 _COLOURS = {"TTFT": colours.ORANGE, "ITL": colours.BLUE, "E2E": colours.GREEN}
@@ -104,6 +107,15 @@ def timeline(requests: pd.DataFrame) -> go.Figure:
     figure.update_xaxes(title="s since the measured window began")
     figure.update_yaxes(autorange="reversed", title="request")
     return plain(figure, height=320 if len(requests) < 80 else 520, barmode="overlay", bargap=0.2)
+
+
+def shaded(figure: go.Figure, stalls: Sequence[Stall]) -> go.Figure:
+    """The same over seconds of the window, with every stall marked."""
+    for own in stalls:
+        figure.add_vrect(
+            x0=own.start_s, x1=own.end_s, fillcolor=colours.VERMILION, opacity=0.15, line_width=0,
+        )  # fmt: skip
+    return figure
 
 
 def _bars(requests: pd.DataFrame, name: str, start: str, end: str, colour: str) -> go.Bar:

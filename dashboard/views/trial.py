@@ -5,7 +5,8 @@ import streamlit as st
 from dashboard import frames, hosts, markup, queries, sentences, tables
 from dashboard.address import asked
 from dashboard.charts.machine import memory_parts, memory_stack, telemetry
-from dashboard.charts.trial import gaps_over_time, percentiles, timeline
+from dashboard.charts.trial import gaps_over_time, percentiles, shaded, timeline
+from schema.stalls import stalls
 
 key = asked("trial")
 if key is None:
@@ -50,16 +51,18 @@ else:
 
 st.subheader("Latencies")
 if requests:
-    latencies = frames.latencies(requests)
+    latencies, silent = frames.latencies(requests), stalls(requests)
+    if silent:
+        st.warning(sentences.stalls_line(silent, facts.measurements))
     st.plotly_chart(percentiles(latencies), key="percentiles")
     st.caption(
         "The axis is stretched so that p90, p99 and p99.9 are equally far apart. Dotted: fewer "
         "than 10 observations lie above, so the curve there is chance."
     )
     st.markdown("**Gaps between tokens over time**")
-    st.plotly_chart(gaps_over_time(frames.gaps(requests)), key="gaps")
+    st.plotly_chart(shaded(gaps_over_time(frames.gaps(requests)), silent), key="gaps")
     st.markdown("**Every request**")
-    st.plotly_chart(timeline(frames.requests(requests)), key="timeline")
+    st.plotly_chart(shaded(timeline(frames.requests(requests)), silent), key="timeline")
 elif any(page.sketches.values()):
     st.plotly_chart(percentiles(frames.sketched(page.sketches)), key="percentiles")
     st.caption(sentences.dropped_line(page.dropped_on))

@@ -16,6 +16,7 @@ from schema.trials import BuildSpec
 from tailwatch.commands.parsing import Commands, add
 from tailwatch.console import result, tell
 from tailwatch.errors import UsageError
+from tailwatch.release import require_night_name
 
 RELEASE_LAUNCHES = 5
 EXAMPLES = """\
@@ -78,6 +79,8 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
 def run_plan(arguments: argparse.Namespace) -> int:
     if arguments.launches is not None and arguments.launches < 1:
         raise UsageError("--launches must be 1 or more")
+    if arguments.night is not None:
+        require_night_name(arguments.night)
     matrix = load_matrix(arguments.matrix)
     cells = [cell for cell in matrix.matching(arguments.cells) if _is_of(cell, arguments.gpu)]
     try:

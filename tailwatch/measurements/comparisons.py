@@ -15,6 +15,8 @@ from tailwatch.verdict_table import HEADLINE, summary
 
 SHOWN = (*HEADLINE, "tail_ratio_itl", "gpu_memory_peak", "energy_per_token")
 """Metrics told whatever their verdict; of the others what moved."""
+WITHOUT_STALLS = "steady_throughput"
+"""Told of the cells in which an engine stalled; elsewhere it is the throughput."""
 MOVED = (Verdict.REGRESSION, Verdict.IMPROVEMENT)
 
 
@@ -40,7 +42,8 @@ def _night(night: NightSummary, found: Found) -> Iterator[str]:
     yield f"{summary(judgements)}."
     yield ""
     yield from _variants(night)
-    shown = [own for own in _compared(judgements) if _is_shown(own)]
+    stalled = _stalled(judgements)
+    shown = [own for own in _compared(judgements) if _is_shown(own, stalled)]
     decided = [own for own in shown if own.verdict is not Verdict.INCONCLUSIVE]
     if decided:
         yield from _table(decided, found)
@@ -75,8 +78,24 @@ def _variants(night: NightSummary) -> Iterator[str]:
         yield ""
 
 
-def _is_shown(own: Judgement) -> bool:
-    return own.comparison.metric in SHOWN or own.verdict in MOVED
+def _stalled(judgements: Sequence[Judgement]) -> set[str]:
+    """Cells of whose trials one or more have another throughput outside of stalls."""
+    made = {(own.comparison.cell, own.comparison.metric): own.comparison for own in judgements}
+    return {
+        cell
+        for (cell, metric), steady in made.items()
+        if metric == WITHOUT_STALLS
+        and (whole := made.get((cell, HEADLINE[0]))) is not None
+        and (whole.baseline.values, whole.contender.values)
+        != (steady.baseline.values, steady.contender.values)
+    }
+
+
+def _is_shown(own: Judgement, stalled: set[str]) -> bool:
+    made = own.comparison
+    if made.metric == WITHOUT_STALLS and made.cell not in stalled:
+        return False
+    return made.metric in (*SHOWN, WITHOUT_STALLS) or own.verdict in MOVED
 
 
 def _row(own: Judgement, found: Found) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from tailwatch.measurements.noise import explained, noise
 from tailwatch.measurements.plans import how_made
 from tailwatch.measurements.published import published
 from tailwatch.measurements.sparse import sparse_beside_dense
+from tailwatch.measurements.stalls import stalled
 
 CAPTIONS = {
     "batch": "Throughput and median ITL over the number of requests in flight",
@@ -69,7 +70,7 @@ def _sections(found: Found, pictures: Mapping[str, str]) -> Iterator[tuple[str, 
 
     yield "Loads", [*shown("batch", "rate"), *loads(found)]
     yield "Memory", [*shown("memory"), *memory_table(found)]
-    yield "Noise", [explained(found), "", *shown("noise"), *noise(found)]
+    yield "Noise", [explained(found), "", *shown("noise"), *noise(found), *stalled(found)]
     yield "Comparisons", list(comparisons(found))
     yield "Sparse beside dense", [SPARSE, "", *sparse_beside_dense(found)]
     experts = list(expert_balance(found))

@@ -13,7 +13,10 @@ from tailwatch.measurements.gaps import PARTS
 from tailwatch.measurements.markdown import table
 from tailwatch.measurements.memory import name
 
-DETAILED = ("output_throughput", "itl_p50", "itl_p99", "ttft_p50", "energy_per_token")
+DETAILED = (
+    *("output_throughput", "steady_throughput"),
+    *("itl_p50", "itl_p99", "ttft_p50", "energy_per_token"),
+)
 """Metrics whose spread is told cell by cell."""
 MOST_CV = 1 / 3
 """Beyond it neither an interval nor a power for Gaussian values means much."""

@@ -78,8 +78,8 @@ def test_a_finding_says_how_many_questions_were_asked(night: Nights, policy: Pol
     judged = judge(night(np.random.default_rng(5), shifts=shifts), policy)
     [found] = [one for one in judged if one.verdict in MOVED and "p50" in one.comparison.metric]
     assert found.comparison.p_adjusted == pytest.approx(4 * 2 / 252)
-    assert found.comparison.family_size == 4 * 19
-    assert found.reason.endswith("0.032 within the night's family of 76 comparisons in 4 cells")
+    assert found.comparison.family_size == 4 * 20
+    assert found.reason.endswith("0.032 within the night's family of 80 comparisons in 4 cells")
 
 
 def test_too_many_cells_for_the_trials_are_undecided_with_the_trials_needed(
@@ -89,7 +89,7 @@ def test_too_many_cells_for_the_trials_are_undecided_with_the_trials_needed(
     [alone] = [one for one in judge(comparisons, policy) if "alone" in one.reason]
     assert alone.verdict is Verdict.INCONCLUSIVE
     assert alone.reason.endswith(
-        "0.063 within the night's family of 152 comparisons in 8 cells; q 0.05 needs 6 v 6 trials"
+        "0.063 within the night's family of 160 comparisons in 8 cells; q 0.05 needs 6 v 6 trials"
     )
 
 
@@ -140,7 +140,7 @@ def test_a_slow_down_of_one_cells_itl_is_found_in_most_nights(
 ) -> None:
     random = np.random.default_rng(12)
     found: Counter[str] = Counter()
-    nights, wrong = 40, 0
+    nights, wrong = 120, 0
     for _ in range(nights):
         judged = judge(night(random, shifts={(1, metric): 0.10 for metric in ITL}), policy)
         moved = [one for one in judged if one.verdict in MOVED]

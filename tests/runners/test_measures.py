@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from runners.load.client import Window
 from runners.measures import keeps, measure
-from schema.cells import Limits
+from schema.cells import Limits, Workload
 from schema.latencies import gaps, latencies, percentile
 from schema.metrics import METRICS
 from schema.requests import Request
@@ -27,6 +27,20 @@ def request(index: int = 0, **changes: Any) -> Request:
         "event_tokens": (1, 2, 4),
     }
     return Request(**usual | changes)
+
+
+def asked(limits: Limits = Limits()) -> Workload:  # noqa: B008
+    return Workload.model_validate(
+        {
+            "name": "any",
+            "arrival": "closed-loop",
+            "concurrency": 2,
+            "requests": 4,
+            "input_tokens": 10,
+            "output_tokens": 4,
+            "limits": limits,
+        }
+    )
 
 
 def window(*requests: Request, duration_s: float = 2.0) -> Window:
@@ -66,21 +80,28 @@ def test_an_answer_of_one_token_has_no_gap() -> None:
 
 def test_failed_requests_are_in_no_measurement() -> None:
     broken = request(1, error="ReadTimeout: ", event_s=(), event_tokens=(), output_tokens=0)
-    values, _ = measure(window(request(), broken), Limits(), {})
-    alone, _ = measure(window(request()), Limits(), {})
+    values, _ = measure(window(request(), broken), asked(), {})
+    alone, _ = measure(window(request()), asked(), {})
     assert values == alone
     assert values["request_throughput"] == 0.5
 
 
 def test_throughput_is_tokens_per_second_of_the_window() -> None:
-    values, _ = measure(window(request(0), request(1)), Limits(), {})
+    values, _ = measure(window(request(0), request(1)), asked(), {})
     assert values["output_throughput"] == pytest.approx(4)  # 8 tokens in 2 s
     assert values["total_throughput"] == pytest.approx(14)
 
 
+def test_throughput_outside_of_stalls_is_told_beside_the_whole() -> None:
+    stalled = request(event_s=(1.3, 1.4, 2.9), event_tokens=(1, 2, 4))
+    values, _ = measure(window(stalled, duration_s=2.0), asked(), {})
+    assert values["stall_time"] == pytest.approx(1.5)
+    assert values["steady_throughput"] == pytest.approx(4 * values["output_throughput"])
+
+
 def test_no_success_gives_no_numbers() -> None:
     broken = request(error="HTTP 500", event_s=(), event_tokens=(), output_tokens=0)
-    values, missing = measure(window(broken), Limits(), {})
+    values, missing = measure(window(broken), asked(), {})
     assert values == {}
     assert missing["ttft_p50"] == "0 observations, needs 1"
 
@@ -96,19 +117,19 @@ def test_no_success_gives_no_numbers() -> None:
     ],
 )
 def test_a_tail_needs_observations_above_it(name: str, requests: int, estimable: bool) -> None:
-    values, missing = measure(window(*map(request, range(requests))), Limits(), {})
+    values, missing = measure(window(*map(request, range(requests))), asked(), {})
     assert (name in values, name in missing) == (estimable, not estimable)
     assert estimable or missing[name].startswith(f"{requests} observations, needs ")
 
 
 def test_the_tail_ratio_is_missing_with_its_tail() -> None:
-    values, missing = measure(window(request()), Limits(), {})
+    values, missing = measure(window(request()), asked(), {})
     assert "tail_ratio_itl" not in values
     assert missing["tail_ratio_itl"] == missing["itl_p99"] == "3 observations, needs 1000"
 
 
 def test_the_tail_ratio_is_p99_over_p50() -> None:
-    values, _ = measure(window(*map(request, range(400))), Limits(), {})
+    values, _ = measure(window(*map(request, range(400))), asked(), {})
     assert values["tail_ratio_itl"] == pytest.approx(values["itl_p99"] / values["itl_p50"])
 
 
@@ -125,18 +146,18 @@ def test_the_tail_ratio_is_p99_over_p50() -> None:
 )
 def test_goodput_counts_requests_that_keep_every_limit(limits: Limits, kept: bool) -> None:
     assert keeps(request(), limits) is kept
-    values, _ = measure(window(request()), limits, {})
+    values, _ = measure(window(request()), asked(limits), {})
     assert values["goodput"] == (0.5 if kept else 0.0)
 
 
 def test_without_limits_there_is_no_goodput() -> None:
-    assert "goodput" not in measure(window(request()), Limits(), {})[0]
+    assert "goodput" not in measure(window(request()), asked(), {})[0]
 
 
 def test_what_the_launch_knows_keeps_its_base_units() -> None:
     cards = {"gpu_memory_peak": 80e9, "gpu_memory_together": 80e9}
     known = {**cards, "energy_j": 40.0, "startup_s": 30.0, "weight_memory": 15e9}
-    values, _ = measure(window(request()), Limits(), known)
+    values, _ = measure(window(request()), asked(), known)
     assert values["gpu_memory_peak"] == 80e9
     assert values["energy_per_token"] == pytest.approx(10)  # J/tok
     assert values["throughput_per_gpu_gb"] == pytest.approx(2 / 80)  # tok/s/GB
@@ -146,18 +167,18 @@ def test_what_the_launch_knows_keeps_its_base_units() -> None:
 def test_tokens_per_gigabyte_are_of_all_cards_together() -> None:
     """The same tokens over twice the memory are half as many a gigabyte."""
     two = {"gpu_memory_peak": 80e9, "gpu_memory_together": 150e9}
-    values, _ = measure(window(request()), Limits(), two)
+    values, _ = measure(window(request()), asked(), two)
     assert values["throughput_per_gpu_gb"] == pytest.approx(2 / 150)
     assert values["gpu_memory_peak"] == 80e9
 
 
 def test_what_is_not_known_is_absent() -> None:
-    values, _ = measure(window(request()), Limits(), {})
+    values, _ = measure(window(request()), asked(), {})
     assert not {"energy_per_token", "throughput_per_gpu_gb", "gpu_memory_peak"} & set(values)
 
 
 def test_every_measurement_is_a_known_metric() -> None:
     peaks = {"gpu_memory_peak": 8e9, "gpu_memory_together": 8e9, "host_memory_peak": 1e9}
     known = {**peaks, "energy_j": 1.0}
-    values, missing = measure(window(*map(request, range(400))), Limits(e2e_s=1), known)
+    values, missing = measure(window(*map(request, range(400))), asked(Limits(e2e_s=1)), known)
     assert set(values) | set(missing) <= set(METRICS)
