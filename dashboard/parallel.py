@@ -13,6 +13,7 @@ COMPARED = {
     "itl_p50": "ITL P50",
     "itl_p99": "ITL P99",
     "gpu_memory_peak": "peak of a card",
+    "gpu_busy": "cards busy",
 }
 """Metrics that tell what a split is worth, in the words of a table."""
 

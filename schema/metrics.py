@@ -95,6 +95,12 @@ _ALL = [
     _lower("graph_memory", "B", "memory of captured graphs on one device"),
     _higher("throughput_per_gpu_gb", "tok/s/GB", "output_throughput per GB of all cards' peaks"),
     _lower("energy_per_token", "J/tok", "energy of all cards per answer token"),
+    _higher(
+        "gpu_busy",
+        "1",
+        "part of the measured window in which a card ran a kernel, mean over the cards",
+        judged=False,
+    ),
     _lower("startup_s", "s", "launch until one token was generated", judged=False),
     _higher(
         "expert_balance",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+from runners.telemetry import readings
 from schema.nights import Night
 from schema.stalls import stall_measurements
 from schema.trials import Launch, Trial
@@ -44,8 +45,8 @@ class Documents:
     def launches(self) -> Iterator[tuple[str, Launch]]:
         """(file, document) of every launch, with what earlier code did not measure."""
         for name, launch in self._all("launch", Launch):
-            trials = tuple(map(_with_stalls, launch.trials))
-            yield name, launch.model_copy(update={"trials": trials})
+            trials = (_with_busy(launch, _with_stalls(trial)) for trial in launch.trials)
+            yield name, launch.model_copy(update={"trials": tuple(trials)})
 
     def _all(self, word: str, kind: type[Kind]) -> Iterator[tuple[str, Kind]]:
         for name, content in self._files(word):
@@ -77,6 +78,18 @@ def _with_stalls(trial: Trial) -> Trial:
         return trial
     found = stall_measurements(trial.requests, trial.cell.workload, seconds, throughput)
     return trial.model_copy(update={"measurements": {**trial.measurements, **found}})
+
+
+def _with_busy(launch: Launch, trial: Trial) -> Trial:
+    """Documents of before `gpu_busy` have the readings from which it follows."""
+    if trial.started_at is None or trial.duration_s is None or "gpu_busy" in trial.measurements:
+        return trial
+    begin_s = (trial.started_at - launch.started_at).total_seconds()
+    uuids = [card.uuid for card in launch.host.cards]
+    found = readings.busy(launch.telemetry, uuids, begin_s, begin_s + trial.duration_s)
+    if found is None:
+        return trial
+    return trial.model_copy(update={"measurements": {**trial.measurements, "gpu_busy": found}})
 
 
 def _contents(path: Path) -> Iterator[tuple[str, bytes]]:

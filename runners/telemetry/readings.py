@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from statistics import fmean
 
 from runners.cards import SLOWING
 from schema.trials import Telemetry
@@ -57,6 +58,25 @@ def _at(counter: Sequence[tuple[float, float]], moment: float) -> float | None:
         if one <= moment <= later:
             return low + (high - low) * (moment - one) / (later - one) if later > one else high
     return None
+
+
+def busy(
+    readings: Sequence[Telemetry], uuids: Sequence[str], begin_s: float, end_s: float
+) -> float | None:
+    """Share of a span in which a card ran a kernel, 0..1, mean over the cards; None unless every
+    card tells it.
+
+    NVML's `utilization.gpu` looks back over up to a second, so spans of some seconds are meant.
+    """
+    told = [
+        [
+            one.utilisation
+            for one in readings
+            if one.device == uuid and begin_s <= one.at_s <= end_s and one.utilisation is not None
+        ]
+        for uuid in uuids
+    ]
+    return fmean(map(fmean, told)) if told and all(told) else None
 
 
 def throttle_reasons(

@@ -41,6 +41,8 @@ class Span:
     """Of the engine's processes since the launch, B."""
     energy_j: float | None
     """Of all cards together."""
+    gpu_busy: float | None
+    """Share of the span in which a card ran a kernel, 0..1, mean over the cards."""
     throttle_reasons: int | None
     lost: str | None
     """Why the machine was not watched all the time; then nothing of it is known."""
@@ -118,6 +120,7 @@ class Watch:
             gpu_memory_together=sum(peaks.values()) if len(peaks) == len(uuids) > 0 else None,
             host_memory_peak=readings.peak_memory(known, (readings.CPU,)).get(readings.CPU),
             energy_j=readings.energy_j(known, uuids, begin_s, end_s),
+            gpu_busy=readings.busy(known, uuids, begin_s, end_s),
             throttle_reasons=readings.throttle_reasons(known, uuids, begin_s, end_s),
             lost=lost,
         )

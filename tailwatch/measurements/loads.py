@@ -19,6 +19,7 @@ COLUMNS = {
     "ttft_p50": "TTFT P50",
     "ttft_p90": "TTFT P90",
     "energy_per_token": "energy",
+    "gpu_busy": "cards busy",
 }
 """Metrics in the order of their columns; the mean is computed from the stored requests."""
 

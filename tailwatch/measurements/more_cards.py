@@ -16,7 +16,9 @@ By how much the other split multiplies each median over launches, with the sprea
 give it together. *p* is that of the exact Mann-Whitney test, told from {LEAST_TESTED} launches of
 each side on and not corrected for the number of rows. No verdict is made of it: splits are cells of
 their own. Throughput is of the engine, not of a card; energy and memory of both cards are counted
-in [their metrics](metrics.md#where-each-comes-from). The two sides may have run on different hosts
+in [their metrics](metrics.md#where-each-comes-from). *Cards busy* is the part of the window in
+which a card ran a kernel: where batches gain nothing and it falls, the cards wait for the engine's
+own processes. The two sides may have run on different hosts
 of one kind: the nights of each are named under [its loads](#loads)."""
 
 

@@ -58,6 +58,20 @@ def test_a_counter_that_was_set_back_is_no_energy() -> None:
     assert readings.energy_j(seen, ("GPU-1",), 1.0, 2.0) is None
 
 
+def test_how_busy_cards_were_is_the_mean_over_the_span_and_the_cards() -> None:
+    seen = [card(at, utilisation=share) for at, share in ((0.0, 1.0), (1.0, 0.5), (2.0, 0.7))]
+    seen += [own.model_copy(update={"device": "GPU-2", "utilisation": 0.2}) for own in seen]
+    assert readings.busy(seen, ("GPU-1",), 0.5, 3.0) == pytest.approx(0.6)
+    assert readings.busy(seen, ("GPU-1", "GPU-2"), 0.5, 3.0) == pytest.approx(0.4)
+
+
+def test_a_card_that_does_not_tell_leaves_all_untold() -> None:
+    seen = [card(1.0, utilisation=0.5)]
+    assert readings.busy(seen, ("GPU-1", "GPU-2"), 0.0, 2.0) is None
+    assert readings.busy(seen, ("GPU-1",), 2.0, 3.0) is None
+    assert readings.busy(seen, (), 0.0, 2.0) is None  # a CPU host
+
+
 def test_reasons_that_slow_a_card_are_told_and_the_power_cap_is_not() -> None:
     seen = [card(1.0, throttle_reasons=0x4), card(2.0, throttle_reasons=0x44)]
     assert readings.throttle_reasons(seen, ("GPU-1",), 0.0, 1.5) == 0
@@ -91,13 +105,15 @@ def test_what_telemetry_could_not_give_is_told_and_never_zero() -> None:
         gpu_memory_together=None,
         host_memory_peak=None,
         energy_j=None,
+        gpu_busy=None,
         throttle_reasons=None,
         lost="the telemetry process ended with exit code -9",
     )
     assert metrics.seen(lost) == {}
     assert set(metrics.unseen(lost, Gpu.CPU)) == {"host_memory_peak"}
     assert set(metrics.unseen(lost, Gpu.H100)) == {
-        *("gpu_memory_peak", "host_memory_peak", "throughput_per_gpu_gb", "energy_per_token")
+        *("gpu_memory_peak", "host_memory_peak", "throughput_per_gpu_gb", "energy_per_token"),
+        "gpu_busy",
     }
     assert set(metrics.unseen(lost, Gpu.H100).values()) == {lost.lost}
 

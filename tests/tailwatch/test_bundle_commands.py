@@ -20,8 +20,9 @@ from schema.store.launches import launch_keys
 from schema.store.nights import night as stored_night
 from schema.store.selections import selections
 from schema.store.trials import trials_of_night
-from schema.trials import Arm, Launch, Trial
+from schema.trials import Arm, Launch, Telemetry, Trial, TrialState
 from tailwatch.__main__ import main
+from tailwatch.documents import Documents
 
 NIGHT = "2026-11-22"
 NightMaker = Callable[..., Night]
@@ -198,6 +199,22 @@ def test_documents_are_read_in_every_form(
     form(list(carried.rglob("*.json*")), folder)
     assert main(["record", str(folder)]) == 0
     assert f"1 launches in {folder}, 2 new trials" in capsys.readouterr().out
+
+
+def test_what_earlier_runners_did_not_measure_follows_from_what_they_kept(
+    tmp_path: Path, make_launch: LaunchMaker, make_trial: Callable[..., Trial]
+) -> None:
+    told = {"output_throughput": 1.2}
+    busy = [Telemetry(at_s=at, device="GPU-1", utilisation=share) for at, share in
+            ((59.9, 0.1), (60.5, 0.6), (62.0, 0.8), (63.0, 0.1))]  # fmt: skip
+    trials = (make_trial(measurements=told), make_trial(state=TrialState.FAILED))
+    launch = make_launch(trials=trials, telemetry=tuple(busy))
+    spool.keep(launch, tmp_path)
+    [(_, found)] = Documents(tmp_path).launches()
+    measured, failed = found.trials
+    assert measured.measurements == pytest.approx({**told, "stall_time": 0.0, "gpu_busy": 0.7})
+    assert failed == trials[1]
+    assert found.key == launch.key
 
 
 def test_every_broken_document_is_told_and_the_others_are_recorded(

@@ -180,7 +180,7 @@ def test_what_a_second_card_gains_stands_beside_what_was_published(
             record(session, _launch_over(tensor, replicate, make_launch, make_trial))
     text = _document(session)
     assert "TP 2 against TP 1" in text
-    glance = ("batch 8", "5 and 5", f"{times(1.49)} ±1.9 %", NONE, NONE, NONE)
+    glance = ("batch 8", "5 and 5", f"{times(1.49)} ±1.9 %", NONE, NONE, NONE, NONE)
     assert f"| {' | '.join(glance)} |" in text.splitlines()
     row = next(line for line in text.splitlines() if line.startswith("| batch 8 | throughput |"))
     fields = [field.strip() for field in row.strip("|").split("|")]
