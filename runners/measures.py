@@ -19,10 +19,10 @@ def measure(
     seconds, limits = window.duration_s, workload.limits
     out = sum(request.output_tokens for request in good)
     if good:
-        values["output_throughput"] = out / seconds
+        values["output_throughput"] = throughput = out / seconds
         values["total_throughput"] = (out + sum(r.input_tokens for r in good)) / seconds
         values["request_throughput"] = len(good) / seconds
-        values |= stall_measurements(good, workload, seconds, values["output_throughput"])
+        values |= stall_measurements(window.requests, workload, seconds, throughput)
     if limits != Limits():
         kept = sum(keeps(request, limits) for request in good)
         values["goodput"] = kept / seconds
