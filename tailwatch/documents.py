@@ -45,8 +45,8 @@ class Documents:
     def launches(self) -> Iterator[tuple[str, Launch]]:
         """(file, document) of every launch, with what earlier code did not measure."""
         for name, launch in self._all("launch", Launch):
-            trials = (_with_busy(launch, _with_stalls(trial)) for trial in launch.trials)
-            yield name, launch.model_copy(update={"trials": tuple(trials)})
+            trials = tuple(_measured(launch, trial) for trial in launch.trials)
+            yield name, launch.model_copy(update={"trials": trials})
 
     def _all(self, word: str, kind: type[Kind]) -> Iterator[tuple[str, Kind]]:
         for name, content in self._files(word):
@@ -71,25 +71,26 @@ class Documents:
                 self.broken[str(path)] = f"cannot be read: {error}"
 
 
-def _with_stalls(trial: Trial) -> Trial:
-    """Documents of before `stall_time` have the requests from which it follows."""
+def _measured(launch: Launch, trial: Trial) -> Trial:
+    """The trial with metrics that came after its document, from what the document holds."""
+    later = {**_stalls(trial), **_busy(launch, trial)}
+    return trial.model_copy(update={"measurements": {**trial.measurements, **later}})
+
+
+def _stalls(trial: Trial) -> dict[str, float]:
     throughput, seconds = trial.measurements.get("output_throughput"), trial.duration_s
     if throughput is None or seconds is None or "stall_time" in trial.measurements:
-        return trial
-    found = stall_measurements(trial.requests, trial.cell.workload, seconds, throughput)
-    return trial.model_copy(update={"measurements": {**trial.measurements, **found}})
+        return {}
+    return stall_measurements(trial.requests, trial.cell.workload, seconds, throughput)
 
 
-def _with_busy(launch: Launch, trial: Trial) -> Trial:
-    """Documents of before `gpu_busy` have the readings from which it follows."""
+def _busy(launch: Launch, trial: Trial) -> dict[str, float]:
     if trial.started_at is None or trial.duration_s is None or "gpu_busy" in trial.measurements:
-        return trial
+        return {}
     begin_s = (trial.started_at - launch.started_at).total_seconds()
     uuids = [card.uuid for card in launch.host.cards]
-    found = readings.busy(launch.telemetry, uuids, begin_s, begin_s + trial.duration_s)
-    if found is None:
-        return trial
-    return trial.model_copy(update={"measurements": {**trial.measurements, "gpu_busy": found}})
+    share = readings.busy(launch.telemetry, uuids, begin_s, begin_s + trial.duration_s)
+    return {} if share is None else {"gpu_busy": share}
 
 
 def _contents(path: Path) -> Iterator[tuple[str, bytes]]:

@@ -85,7 +85,7 @@ def _stalled(judgements: Sequence[Judgement]) -> set[str]:
         cell
         for (cell, metric), steady in made.items()
         if metric == WITHOUT_STALLS
-        and (whole := made.get((cell, HEADLINE[0]))) is not None
+        and (whole := made.get((cell, "output_throughput"))) is not None
         and (whole.baseline.values, whole.contender.values)
         != (steady.baseline.values, steady.contender.values)
     }

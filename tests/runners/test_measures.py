@@ -29,7 +29,10 @@ def request(index: int = 0, **changes: Any) -> Request:
     return Request(**usual | changes)
 
 
-def asked(limits: Limits = Limits()) -> Workload:  # noqa: B008
+NO_LIMITS = Limits()
+
+
+def asked(limits: Limits = NO_LIMITS) -> Workload:
     return Workload.model_validate(
         {
             "name": "any",

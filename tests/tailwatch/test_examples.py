@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from regressions.policy import DEFAULT_POLICY, JUDGED, read_policy
+from schema.arrivals import Arrival
 from schema.metrics import METRICS
 from schema.trials import Launch, TrialState
 from stats.power import smallest_change
@@ -71,7 +72,7 @@ def noise(launches: list[Launch]) -> dict[str, Noise]:
         planted = "+" in one.build.version
         for trial in one.trials:
             if trial.state is TrialState.VALID and not planted:
-                open_loop = trial.cell.workload.rate is not None
+                open_loop = trial.cell.workload.arrival is Arrival.OPEN_LOOP
                 for metric, value in trial.measurements.items():
                     if not (open_loop and metric in IMPOSED):
                         values[trial.cell.key, one.build.name][metric].append(value)
