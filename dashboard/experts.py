@@ -87,9 +87,14 @@ def sentence(own: Chosen) -> str:
     """How even the choice was, where it was least so, and whose weights these are."""
     seen, (low, high) = own.selections, own.extremes
     least = own.least_even
+    where = (
+        "every layer chose the same"
+        if len(set(seen.counts)) == 1 < seen.layers
+        else f"least in layer {least} ({number(seen.balances[least])})"
+    )
     return (
-        f"Balance {number(seen.balance)} over {seen.layers} layers, least in layer {least} "
-        f"({number(seen.balances[least])}); shares from {number(low)} to {number(high)}. "
+        f"Balance {number(seen.balance)} over {seen.layers} layers, {where}; "
+        f"shares from {number(low)} to {number(high)}. "
         f"{seen.requests:,} requests, {seen.tokens:,} routed tokens, {own.night}."
         f"{_whose(own)}"
     )

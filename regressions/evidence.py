@@ -85,6 +85,7 @@ def _compare_cell(evidence: Evidence, cell: str, policy: Policy) -> Iterator[Com
         return
     common = [
         *_host_changed(evidence.hosts, baseline, contender),
+        *_environment_changed(evidence.night.name, baseline, contender),
         *_carried(baseline, evidence.levels.get(cell, ())),
     ]
     unknown = [one for one in evidence.not_estimable if one.cell == cell]
@@ -183,6 +184,20 @@ def _host_changed(
     new = next((host for host in reversed(now) if host not in before), now[-1])
     if what := "; ".join(differences(hosts[old], hosts[new])):
         yield Warning(code="host-changed", text=f"baseline and contender differ in host: {what}")
+
+
+def _environment_changed(
+    night: str, baseline: Sequence[Value], contender: Sequence[Value]
+) -> Iterator[Warning]:
+    """One release beside other packages is another build; nights before tonight's may differ."""
+    for side_name, values in (("baseline", baseline), ("contender", contender)):
+        own = [value for value in values if value.night == night]
+        if (count := len({value.build for value in own})) > 1:
+            text = (
+                f"{own[0].build_name} as {side_name} ran in {count} environments: the packages "
+                "installed beside it differ between launches"
+            )
+            yield Warning(code="environment-changed", text=text)
 
 
 def _carried(baseline: Sequence[Value], levels: Sequence[str]) -> Iterator[Warning]:

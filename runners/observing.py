@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 NAMES_THEM = re.compile(r"routed[-_ ]experts|AuxOutput")
 """In the last lines of an engine that will not return experts: vLLM has two names for it."""
 LAST_LINES = 4
+FRAME = re.compile(r'File "')
+RAISED = re.compile(r"\w*(Error|Exception)\b")
 
 
 def trial_of(family: Family) -> Callable[[Ready, Cell], Trial]:
@@ -62,11 +64,21 @@ def told_as_refusal(
     """The error, or what it means: an engine that died of the flag refuses to return experts."""
     if ready or not plan.cells[0].family.returns_experts or not isinstance(error, EngineDied):
         return error
-    last = [line.strip() for line in str(error).splitlines() if line.strip()][-LAST_LINES:]
-    said = [line for line in last if NAMES_THEM.search(line)]
+    said = _refusal([line.strip() for line in str(error).splitlines() if line.strip()])
     if not said:
         return error
     return ExpertsNotReturned(f"{_asked(plan)} did not start: {' / '.join(said)}")
+
+
+def _refusal(lines: Sequence[str]) -> Sequence[str]:
+    """The last lines that name experts. Where none does but a traceback went through a file named
+    for them, as SGLang's does for a model whose layers it does not tell apart: its last such frame
+    and what was raised."""
+    said = [line for line in lines[-LAST_LINES:] if NAMES_THEM.search(line)]
+    frames = [line for line in lines if FRAME.match(line) and NAMES_THEM.search(line)]
+    if said or not frames:
+        return said
+    return [frames[-1], *[line for line in lines if RAISED.match(line)][-1:]]
 
 
 def _answered(

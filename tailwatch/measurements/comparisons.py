@@ -18,6 +18,8 @@ SHOWN = (*HEADLINE, "tail_ratio_itl", "gpu_memory_peak", "energy_per_token")
 WITHOUT_STALLS = "steady_throughput"
 """Told of the cells in which an engine stalled; elsewhere it is the throughput."""
 MOVED = (Verdict.REGRESSION, Verdict.IMPROVEMENT)
+APART = ("host-changed", "environment-changed")
+"""Warnings of launches that did not run on or in the same."""
 
 
 def comparisons(found: Found) -> Iterator[str]:
@@ -41,7 +43,9 @@ def _night(night: NightSummary, found: Found) -> Iterator[str]:
     yield ""
     yield f"{summary(judgements)}."
     yield ""
-    yield from _variants(night)
+    if remarks := dict.fromkeys([*_variants(night), *_apart(judgements)]):
+        yield from (f"- {own}" for own in remarks)
+        yield ""
     stalled = _stalled(judgements)
     shown = [own for own in _compared(judgements) if _is_shown(own, stalled)]
     decided = [own for own in shown if own.verdict is not Verdict.INCONCLUSIVE]
@@ -69,13 +73,15 @@ def _table(rows: Sequence[Judgement], found: Found) -> Iterator[str]:
     yield from table(titles, [_row(own, found) for own in rows], text=3)
 
 
-def _variants(night: NightSummary) -> Iterator[str]:
+def _variants(night: NightSummary) -> list[str]:
     """What was altered in the builds that were compared."""
     labels = [build.partition("+")[2] for build in (*night.baselines, *night.contenders)]
-    told = [f"- `+{label}`: {VARIANTS[label].why}" for label in labels if label in VARIANTS]
-    yield from dict.fromkeys(told)
-    if told:
-        yield ""
+    return [f"`+{label}`: {VARIANTS[label].why}" for label in labels if label in VARIANTS]
+
+
+def _apart(judgements: Sequence[Judgement]) -> list[str]:
+    warnings = [warning for own in judgements for warning in own.comparison.warnings]
+    return [warning.text for warning in warnings if warning.code in APART]
 
 
 def _stalled(judgements: Sequence[Judgement]) -> set[str]:

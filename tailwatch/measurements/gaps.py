@@ -1,10 +1,11 @@
 """What the requests of one trial say beyond its metrics. Pure."""
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from schema.latencies import latencies
+from schema.latencies import latencies, percentile
 from schema.requests import Request, Requests
 from stats.samples import median
 
@@ -12,6 +13,22 @@ PARTS = 4
 """A window is cut into so many parts of equally many requests."""
 LEAST_REQUESTS = 2
 """In a part."""
+LOW, HIGH = 0.1, 0.9
+"""Shares of the gaps below the ends of ITL."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ends:
+    """Where the gaps between tokens lie between their ends, P10 and P90."""
+
+    low: float
+    """P10 of ITL, s."""
+    high: float
+    """P90, s."""
+    slow: float
+    """Share of all gaps above the middle of both."""
+    between: float
+    """Share of all gaps in the middle third: a quarter or more of one hump, nearly none of two."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +37,7 @@ class Within:
 
     itl_mean: float
     """Mean of all gaps between tokens, s."""
+    ends: Ends
     parts: Mapping[str, Sequence[float]]
     """By metric: its value in each part of the window, s. Empty where there are too few
     requests."""
@@ -30,7 +48,20 @@ def within(sent: Requests) -> Within | None:
     seen = latencies(sent)
     if not seen.itl:
         return None
-    return Within(itl_mean=fmean(seen.itl), parts=_parts(sent))
+    return Within(itl_mean=fmean(seen.itl), ends=_ends(sorted(seen.itl)), parts=_parts(sent))
+
+
+def _ends(itl: Sequence[float]) -> Ends:
+    """Of gaps in ascending order."""
+    low, high = (percentile(itl, share) for share in (LOW, HIGH))
+    thirds = [low + (high - low) * part for part in (1 / 3, 1 / 2, 2 / 3)]
+    first, middle, second = (bisect_right(itl, one) for one in thirds)
+    return Ends(
+        low=low,
+        high=high,
+        slow=1 - middle / len(itl),
+        between=(second - first) / len(itl),
+    )
 
 
 def _parts(sent: Sequence[Request]) -> dict[str, list[float]]:

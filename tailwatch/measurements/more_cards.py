@@ -9,6 +9,7 @@ from schema.metrics import METRICS
 from tailwatch.measurements.found import Found
 from tailwatch.measurements.markdown import counted_launches, figure, folded, table
 from tailwatch.measurements.memory import name
+from tailwatch.measurements.placement import shared_cards
 from tailwatch.measurements.sparse import both_launches, with_spread
 
 EXPLAINED = f"""\
@@ -39,6 +40,7 @@ def over_more_cards(found: Found) -> Iterator[str]:
         titles = ("load", "metric", "launches", under, "launches", over, "ratio", "p")
         medians = table(titles, [_row(one) for one in own.ratios], text=2)
         yield from folded("The medians, with their spread", medians)
+    yield from shared_cards(found, made)
 
 
 def _at_a_glance(found: Contrast) -> Iterator[tuple[str, ...]]:

@@ -88,6 +88,7 @@ def test_the_sentence_says_whose_choice_it_was(recorded: str, untimed: Cell) -> 
         night="2026-11-22", trial="t", selections=EVEN, balances=[1.0],
     )  # fmt: skip
     assert "dummy" not in sentence(real)
+    assert "over 2 layers, every layer chose the same; shares from 1.000 to 1.000" in sentence(real)
     assert "The build is altered (+normal)" in sentence(real)
 
 

@@ -157,6 +157,28 @@ def test_a_change_of_host_is_named(
     assert warning.text == expected
 
 
+def test_other_packages_beside_the_same_release_are_named(
+    session: Session,
+    release: Night,
+    launched: Launches,
+    make_launch: Callable[..., Launch],
+    make_trial: Callable[..., Trial],
+    make_build: Callable[[str], Build],
+    policy: Policy,
+) -> None:
+    launched(release, OLD)
+    launched(release, NEW, count=4)
+    trials = tuple(make_trial(cell, measurements={"itl_p50": 0.01}) for cell in release.cells)
+    build = make_build("0.32.0").model_copy(update={"digest": "sha256:another"})
+    record(session, make_launch(trials=trials, night=RELEASE, arm=NEW, replicate=4, build=build))
+    warning, *_ = judge_night(session, RELEASE, policy)[0].comparison.warnings
+    assert (warning.code, warning.text) == (
+        "environment-changed",
+        "vllm 0.32.0 as contender ran in 2 environments: the packages installed beside it differ "
+        "between launches",
+    )
+
+
 def test_an_unknown_night_is_refused(session: Session, policy: Policy) -> None:
     with pytest.raises(UnknownNight):
         judge_night(session, "2026-01-01", policy)

@@ -38,6 +38,22 @@ pydantic_core._pydantic_core.ValidationError: 1 validation error for VllmConfig
 input_type=ArgsKwargs]
     For further information visit https://errors.pydantic.dev/2.14/v/value_error"""
 """The end of what vLLM 0.32.0 for CPUs said to --enable-return-routed-experts."""
+CRASH = """\
+  File "/tmp/e/sglang/srt/layers/moe/topk.py", line 1884, in capture_routed_experts_if_allowed
+    cap.capture(
+  File "/tmp/e/sglang/srt/state_capturer/routed_experts.py", line 116, in capture
+    super().capture(layer_id, topk_indices)
+  File "/tmp/e/sglang/srt/state_capturer/base.py", line 128, in capture
+    self.device_cache.capture(layer_id, topk_indices)
+  File "/tmp/e/sglang/srt/state_capturer/base.py", line 41, in capture
+    self.buffer[:batch, layer_id, :] = topk_indices
+    ~~~~~~~~~~~^^^^^^^^^^^^^^^^^^^^^
+RuntimeError: The expanded size of the tensor (32) must match the existing size (8192) at \
+non-singleton dimension 2.  Target sizes: [8192, 1, 32, 2].  Tensor sizes: [8192, 2]
+
+[2026-11-23 08:43:19] Received sigquit from a child process. It usually means the child failed.
+[2026-11-23 08:43:19] kill_process_tree called: parent_pid=4700, include_parent=True, pid=4700"""
+"""The end of what SGLang 0.5.17 said to it with Mixtral on an H200."""
 SGLANG_LOG = """\
 [2026-11-22 05:38:42] Load weight end. elapsed=8.19 s, type=MixtralForCausalLM, avail mem=70 GB, \
 mem usage=1.50 GB.
@@ -82,7 +98,7 @@ class Behaviour:
     info_s: float = 0
     """How long /server_info takes."""
     refuse_experts: float = 0
-    """Exit at once when it is to return experts, as vLLM does where it cannot."""
+    """Exit at once when it is to return experts: 1, as vLLM does where it cannot; 2, as SGLang."""
     no_experts: float = 0
     """Accept the flag and return none."""
     lost_rows: float = 0
@@ -338,7 +354,7 @@ def main(arguments: list[str]) -> int:
         print("loading weights\nRuntimeError: CUDA out of memory", flush=True)
         return 3
     if behaviour.refuse_experts and "--enable-return-routed-experts" in arguments:
-        print(REFUSAL, flush=True)
+        print(REFUSAL if behaviour.refuse_experts == 1 else CRASH, flush=True)
         return 1
     asyncio.run(run(arguments, behaviour))
     return 0

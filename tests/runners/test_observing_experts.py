@@ -87,6 +87,17 @@ def test_an_engine_that_will_not_start_with_the_flag_has_refused_it(
     assert "AuxOutput Connector" in document.log_tail
 
 
+def test_an_engine_that_dies_in_the_code_that_would_return_them_has_refused_too(
+    run_launch: Launcher, plan: PlannedLaunch
+) -> None:
+    assert refused(run_launch(plan, refuse_experts=2)) == (
+        "ExpertsNotReturned: vllm==0.32.0 with --enable-return-routed-experts did not start: "
+        'File "/tmp/e/sglang/srt/state_capturer/routed_experts.py", line 116, in capture / '
+        "RuntimeError: The expanded size of the tensor (32) must match the existing size (8192) "
+        "at non-singleton dimension 2.  Target sizes: [8192, 1, 32, 2].  Tensor sizes: [8192, 2]"
+    )
+
+
 def test_an_engine_that_dies_of_something_else_is_tried_again(
     run_launch: Launcher, plan: PlannedLaunch
 ) -> None:

@@ -41,7 +41,7 @@ def test_the_readme_counts_its_launches(launches: list[Launch]) -> None:
 
 def test_every_request_has_the_times_of_its_tokens(launches: list[Launch]) -> None:
     requests = [own for one in launches for trial in one.trials for own in trial.requests]
-    assert len(requests) == 48_034
+    assert len(requests) == 54_666
     for own in requests:
         assert own.error is None
         assert own.event_tokens[-1] == own.output_tokens == 128
