@@ -11,7 +11,7 @@ from dashboard.charts.machine import memory_parts, memory_stack
 from dashboard.charts.moe import batch_curves, tails
 from dashboard.levels import Level, load_words, model_words
 from dashboard.parallel import contrasts
-from schema.cells import Gpu
+from schema.cells import Engine, Gpu
 from schema.memory import CARD_BYTES
 
 
@@ -33,11 +33,15 @@ def show_splits(levels: Sequence[Level]) -> None:
         )
 
 
-def chosen_experts(place: str, found: Sequence[experts.Chosen]) -> None:
-    """The heat map, where a launch returned its experts."""
+def chosen_experts(place: str, gpu: Gpu, engine: Engine) -> None:
+    """The heat map, where a launch returned its experts, and who would not."""
+    found, refused = expert_queries.chosen(gpu, engine), expert_queries.refused(gpu, engine)
+    if found or refused:
+        st.subheader("Which experts are chosen")
+    for said in refused:
+        st.html(markup.facts({"refused": said}))
     if not found:
         return
-    st.subheader("Which experts are chosen")
     own = {one.trial: one for one in found}
     names = {key: one.name for key, one in own.items()}
     one = own[choice("Build and model", names, f"{place}-experts")]
@@ -63,7 +67,7 @@ pairs = {pair.key: pair for pair in moe.pairs(levels)}
 if not pairs:
     st.info(moe.NO_PAIR)
     show_splits(levels)
-    chosen_experts(place, expert_queries.chosen(places[place].gpu, places[place].engine))
+    chosen_experts(place, places[place].gpu, places[place].engine)
     st.stop()
 with right:
     named = {key: own.name for key, own in pairs.items()}
@@ -124,4 +128,4 @@ st.caption(
 )
 
 show_splits(levels)
-chosen_experts(place, expert_queries.chosen(places[place].gpu, places[place].engine))
+chosen_experts(place, places[place].gpu, places[place].engine)

@@ -1,6 +1,6 @@
 """Trials: what ran in a night, and everything about one of them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -99,9 +99,9 @@ def trials_of_night(session: Session, night: str) -> list[TrialSummary]:
     return _read(session, LaunchRow.night == night)
 
 
-def failed_trials(session: Session, night: str) -> list[TrialSummary]:
-    """The night's trials that are failed or invalid, whether or not they were replaced."""
-    return _read(session, LaunchRow.night == night, TrialRow.state != TrialState.VALID)
+def failed_trials(session: Session, cells: Collection[str]) -> list[TrialSummary]:
+    """Those of the cells, by key, that are failed or invalid, replaced or not."""
+    return _read(session, TrialRow.cell.in_(cells), TrialRow.state != TrialState.VALID)
 
 
 def trial(session: Session, key: str) -> TrialFacts:

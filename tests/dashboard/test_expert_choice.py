@@ -19,7 +19,7 @@ from schema.store.launches import record
 from schema.store.nights import record_night
 from schema.store.selections import selections
 from schema.store.values import values_of_latest
-from schema.trials import Launch
+from schema.trials import Launch, TrialState
 
 Make = Callable[..., Any]
 Open = Callable[..., AppTest]
@@ -125,8 +125,26 @@ def test_the_page_of_such_a_trial_has_no_latencies(recorded: str, open_page: Ope
     assert "No request was sent" in text
 
 
-def test_nothing_is_shown_where_nothing_was_returned(hopper_url: str, open_page: Open) -> None:
-    here = found(hopper_url)
-    page = seen(open_page(hopper_url, "moe", place="h200-sglang"))
-    shown = any((one.cell.family.gpu, one.cell.family.engine) == ("h200", "sglang") for one in here)
-    assert ("Which experts are chosen" in page) == shown
+def test_the_page_tells_who_would_not_return_them(
+    database_url: str, untimed: Cell, open_page: Open, make_night: Make, make_launch: Make,
+    make_trial: Make,
+) -> None:  # fmt: skip
+    said = "vllm==0.32.0 with --enable-return-routed-experts did not start: <no> *experts*"
+    reasons = [f"ExpertsNotReturned: {said}"] * 2 + ["EngineDied: exit code 1"]
+    with writing(database_url) as session:
+        record_night(session, make_night())
+        for replicate, reason in enumerate(reasons):
+            trial = make_trial(untimed, state=TrialState.FAILED, reason=reason)
+            record(session, make_launch(trials=(trial,), replicate=replicate))
+    page = open_page(database_url, "moe", place="h100-vllm")
+    assert "Which experts are chosen" in seen(page)
+    told = [own.proto.body for own in page.get("html") if "refused" in own.proto.body]
+    assert len(told) == 1
+    assert "did not start: &lt;no&gt; *experts*" in told[0]
+    assert not page.get("plotly_chart")
+
+
+def test_nothing_is_shown_where_nobody_was_asked(hopper_url: str, open_page: Open) -> None:
+    page = seen(open_page(hopper_url, "moe", place="h100-vllm"))
+    assert "Sparse beside dense" in page
+    assert "Which experts are chosen" not in page

@@ -80,17 +80,18 @@ def test_a_failed_trial_tells_whether_it_was_replaced(
     record(planned, make_launch(trials=(failed("steady"), failed("burst"))))
     record(planned, make_launch(attempt=2, trials=(make_trial(), failed("burst"))))
     record(planned, make_launch(replicate=1, trials=(make_trial(state=TrialState.INVALID),)))
-    found = [
-        (one.workload, one.replicate, one.attempt, one.state, one.replaced)
-        for one in failed_trials(planned, NIGHT)
-    ]
-    assert found == [
+    tried = {one.cell for one in trials_of_night(planned, NIGHT)}
+    failures = failed_trials(planned, tried)
+    assert [
+        (one.workload, one.replicate, one.attempt, one.state, one.replaced) for one in failures
+    ] == [
         ("burst", 0, 1, TrialState.FAILED, False),
         ("burst", 0, 2, TrialState.FAILED, False),
         ("steady", 0, 1, TrialState.FAILED, True),
         ("steady", 1, 1, TrialState.INVALID, False),
     ]
-    assert failed_trials(planned, NIGHT)[0].reason == "the engine died"
+    assert failures[0].reason == "the engine died"
+    assert failed_trials(planned, []) == []
     assert len(trials_of_night(planned, NIGHT)) == 5
 
 
