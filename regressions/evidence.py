@@ -7,14 +7,14 @@ from functools import cached_property
 
 from regressions.compare import compare, side
 from regressions.policy import JUDGED, Policy
-from regressions.sentences import counted
+from regressions.sentences import counted, some
 from schema.hosts import Host
 from schema.judgements import Comparison, Warning
 from schema.metrics import METRICS
 from schema.nights import Night, NightKind
 from schema.store.trials import TrialSummary
 from schema.store.values import NotEstimable, Value
-from schema.trials import Arm, TrialState
+from schema.trials import Arm, Build, TrialState
 
 CONTENDER = {NightKind.NIGHTLY: Arm.NIGHTLY, NightKind.RELEASE: Arm.RELEASE_CONTENDER}
 REPRESENTATIVE = next(iter(METRICS))
@@ -35,6 +35,8 @@ class Evidence:
     """Of the night."""
     hosts: Mapping[str, Host]
     """By fingerprint, for every host in `baseline` and `contender`."""
+    builds: Mapping[str, Build]
+    """By key, likewise."""
     control: Sequence[Value] = ()
     """Of the pinned build in the same night: a witness, never a side."""
     control_before: Sequence[Value] = ()
@@ -85,7 +87,7 @@ def _compare_cell(evidence: Evidence, cell: str, policy: Policy) -> Iterator[Com
         return
     common = [
         *_host_changed(evidence.hosts, baseline, contender),
-        *_environment_changed(evidence.night.name, baseline, contender),
+        *_environment_changed(evidence.builds, [*baseline, *contender]),
         *_carried(baseline, evidence.levels.get(cell, ())),
     ]
     unknown = [one for one in evidence.not_estimable if one.cell == cell]
@@ -186,17 +188,16 @@ def _host_changed(
         yield Warning(code="host-changed", text=f"baseline and contender differ in host: {what}")
 
 
-def _environment_changed(
-    night: str, baseline: Sequence[Value], contender: Sequence[Value]
-) -> Iterator[Warning]:
-    """One release beside other packages is another build; nights before tonight's may differ."""
-    for side_name, values in (("baseline", baseline), ("contender", contender)):
-        own = [value for value in values if value.night == night]
-        if (count := len({value.build for value in own})) > 1:
-            text = (
-                f"{own[0].build_name} as {side_name} ran in {count} environments: the packages "
-                "installed beside it differ between launches"
-            )
+def _environment_changed(builds: Mapping[str, Build], values: Sequence[Value]) -> Iterator[Warning]:
+    """A release that was installed again may stand beside other packages: another build."""
+    named: dict[str, dict[str, None]] = {}
+    for value in values:
+        named.setdefault(value.build_name, {})[value.build] = None
+    for name, keys in named.items():
+        if len(keys) > 1:
+            first, *_, last = (builds[key] for key in keys)
+            what = some(list(package_changes(first, last))) or "which packages is not known"
+            text = f"{name} ran in {len(keys)} environments: {what}"
             yield Warning(code="environment-changed", text=text)
 
 
@@ -216,3 +217,17 @@ def differences(old: Host, new: Host) -> Iterator[str]:
             yield name
         else:
             yield f"{name.replace('_', ' ')} {getattr(old, name)} → {getattr(new, name)}"
+
+
+def package_changes(old: Build, new: Build) -> Iterator[str]:
+    """`starlette 0.48.0 → 0.49.1`, `without x 1.0`, `with y 2.0`; nothing unless both are known."""
+    if not (old.packages and new.packages):
+        return
+    before, now = (dict(one.split("==", 1) for one in own.packages) for own in (old, new))
+    for name in sorted(before.keys() | now.keys()):
+        if name not in now:
+            yield f"without {name} {before[name]}"
+        elif name not in before:
+            yield f"with {name} {now[name]}"
+        elif before[name] != now[name]:
+            yield f"{name} {before[name]} → {now[name]}"

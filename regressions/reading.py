@@ -14,6 +14,7 @@ from schema.episodes import Episode
 from schema.hosts import Host
 from schema.judgements import Judgement
 from schema.nights import Night, NightKind
+from schema.store.cells import builds as stored_builds
 from schema.store.confirmations import confirmations
 from schema.store.episodes import accepted_levels, last_moved
 from schema.store.trials import trial, trials_of_night
@@ -24,7 +25,7 @@ from schema.store.values import (
     values_between,
     values_of_night,
 )
-from schema.trials import Arm
+from schema.trials import Arm, Build
 
 
 def read_evidence(session: Session, plan: Night, policy: Policy) -> Evidence:
@@ -49,6 +50,7 @@ def read_evidence(session: Session, plan: Night, policy: Policy) -> Evidence:
         trials=trials_of_night(session, plan.name),
         not_estimable=not_estimable(session, plan.name),
         hosts=_hosts(session, [*baseline, *contender]),
+        builds=_builds(session),
         control=_of(tonight, Arm.CONTROL),
         control_before=before,
         levels=levels,
@@ -84,6 +86,7 @@ def read_since(
         trials=(),
         not_estimable=(),
         hosts=_hosts(session, values),
+        builds=_builds(session),
         control=_of(fresh, Arm.CONTROL),
         control_before=_of(bad, Arm.CONTROL),
     )
@@ -105,6 +108,7 @@ def read_confirmed(session: Session, plan: Night, policy: Policy) -> Confirmed:
     keys = [cell.key for cell in cells]
     before = values_before(session, keys, plan.name, policy.baseline_nights)
     known = carried(before, accepted_levels(session, keys))
+    builds = _builds(session)
     in_turns, levels = (
         Evidence(
             night=plan.model_copy(update={"cells": cells}),
@@ -113,6 +117,7 @@ def read_confirmed(session: Session, plan: Night, policy: Policy) -> Confirmed:
             trials=(),
             not_estimable=(),
             hosts=_hosts(session, [*first, *second]),
+            builds=builds,
         )
         for first, second in ((baseline, contender), (known, baseline))
     )
@@ -145,3 +150,7 @@ def _hosts(session: Session, values: Sequence[Value]) -> dict[str, Host]:
     """Each host once, by way of any trial that ran on it."""
     trials = {value.host: value.trial for value in values}
     return {fingerprint: trial(session, key).host for fingerprint, key in trials.items()}
+
+
+def _builds(session: Session) -> dict[str, Build]:
+    return {own.key: own for own in stored_builds(session)}

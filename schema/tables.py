@@ -49,6 +49,7 @@ class BuildRow(Base):
     artefact: Mapped[Artefact]
     digest: Mapped[str]
     source_commit: Mapped[str | None]
+    packages: Mapped[list[str]] = mapped_column(server_default="{}")
 
 
 class CellRow(Base):

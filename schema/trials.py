@@ -86,10 +86,13 @@ class Build(Word):
     digest: str
     """SHA-256 over the installed distributions (environment) or the image digest."""
     source_commit: str | None = None
+    packages: tuple[str, ...] = ()
+    """`name==version` of what the digest of an environment is made of, in order; empty for an
+    image, and where an earlier runner did not tell them."""
 
     @property
     def key(self) -> str:
-        return digest(self.model_dump(mode="json"))
+        return digest(self.model_dump(mode="json", exclude={"packages"}))
 
     @property
     def name(self) -> str:

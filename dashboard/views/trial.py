@@ -93,5 +93,8 @@ st.code(sentences.command_text(launch.command, launch.environment), language="ba
 if launch.effective:
     with st.expander("Settings read back from the running engine"):
         st.html(markup.facts(launch.effective))
+if facts.build.packages:
+    with st.expander(f"{len(facts.build.packages)} packages installed in its environment"):
+        st.html(markup.facts(dict(own.split("==", 1) for own in facts.build.packages)))
 st.caption("Last lines of the engine's log")
 st.code(launch.log_tail or "(empty)", language=None)

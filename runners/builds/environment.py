@@ -39,7 +39,7 @@ try:
     commit = getattr(importlib.import_module(engine + "._version"), "__commit_id__", None)
 except ImportError:
     commit = None
-print(json.dumps({"version": m.version(distribution), "source_commit": commit,
+print(json.dumps({"version": m.version(distribution), "source_commit": commit, "packages": lock,
                   "digest": "sha256:" + hashlib.sha256("\\n".join(lock).encode()).hexdigest()}))
 """
 
@@ -116,6 +116,7 @@ def _provided(
         artefact=Artefact.ENVIRONMENT,
         digest=facts["digest"],
         source_commit=facts.get("source_commit"),
+        packages=facts.get("packages", ()),
     )
     variant = variant_of(spec)
     environment = {**environment, **variant.environment}

