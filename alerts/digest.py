@@ -9,6 +9,7 @@ from alerts.findings import FailedCell, Finding, Findings
 from alerts.units import pair
 from regressions.sentences import counted, effect, figure, some
 from schema.episodes import Episode
+from schema.judgements import CONDITIONS
 from schema.metrics import METRICS
 from schema.nights import NightKind
 
@@ -79,7 +80,7 @@ def digest(findings: Findings, links: Links) -> Digest:
     sections = [
         Section(title="Nothing ran", groups=tuple(_nothing(findings))),
         *_episodes(findings, links),
-        Section(title="Host changed", groups=tuple(_host_changes(findings))),
+        Section(title="Host or packages changed", groups=tuple(_condition_changes(findings))),
         Section(title="Worse", groups=_by_cell(findings.worse, links)),
         Section(title="Failed", groups=tuple(_failed(one, links) for one in findings.failed)),
         Section(title="Not measured", groups=tuple(_unmeasured(findings))),
@@ -174,10 +175,10 @@ def _nothing(findings: Findings) -> Iterator[Group]:
         yield Group(title=None, rows=(Row(label="night", text=text),))
 
 
-def _host_changes(findings: Findings) -> Iterator[Group]:
-    for change in findings.host_changes:
+def _condition_changes(findings: Findings) -> Iterator[Group]:
+    for change in findings.condition_changes:
         text = f"{change.text}. What changed in {counted(change.cells, 'cell')} may be its doing."
-        yield Group(title=None, rows=(Row(label="host", text=text),))
+        yield Group(title=None, rows=(Row(label=change.what, text=text),))
 
 
 def _by_cell(moved: Iterable[Finding], links: Links) -> tuple[Group, ...]:
@@ -196,8 +197,8 @@ def _row(finding: Finding, links: Links) -> Row:
         text = f"{sides}, {finding.judgement.reason}"
     else:
         text = f"{sides}, {effect(comparison)}, {figure(comparison.p_adjusted)} over the night"
-    # a change of host concerns whole cells and has its own section
-    own = [one.text for one in comparison.warnings if one.code != "host-changed"]
+    # what concerns whole cells has its own section
+    own = [one.text for one in comparison.warnings if one.code not in CONDITIONS]
     said = [] if finding.remark is None else [finding.remark]
     query = {"night": comparison.night, "cell": comparison.cell, "metric": comparison.metric}
     return Row(

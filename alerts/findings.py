@@ -10,7 +10,7 @@ from regressions.causes import MOVED
 from regressions.undecided import Undecided, undecided
 from schema.cells import Cell
 from schema.episodes import Episode
-from schema.judgements import Judgement, Verdict
+from schema.judgements import CONDITIONS, Judgement, Verdict
 from schema.nights import Night
 from schema.store.annotations import Annotation
 from schema.store.trials import TrialSummary
@@ -50,9 +50,11 @@ class FailedCell:
 
 
 @dataclass(frozen=True, kw_only=True)
-class HostChange:
-    """Where baseline and contender ran on machines that differ."""
+class ConditionChange:
+    """Where launches that were compared differ in their machines, or in what is installed."""
 
+    what: str
+    """`host` or `packages`."""
     text: str
     cells: int
 
@@ -78,7 +80,7 @@ class Findings:
     failed: tuple[FailedCell, ...]
     unmeasured: tuple[str, ...]
     """Slugs of planned cells without any trial."""
-    host_changes: tuple[HostChange, ...]
+    condition_changes: tuple[ConditionChange, ...]
     episodes: tuple[Episode, ...] = ()
     """As they were after this night: those it opened, left open or closed."""
     elsewhere: int = 0
@@ -127,7 +129,7 @@ def findings(
         unchanged=len(by_verdict[Verdict.NO_CHANGE]),
         failed=_failed(trials),
         unmeasured=tuple(cell.slug for key, cell in cells.items() if key not in tried),
-        host_changes=_host_changes(judged),
+        condition_changes=_condition_changes(judged),
         episodes=concerned,
         elsewhere=sum(one.is_open for one in known) - sum(one.is_open for one in concerned),
     )
@@ -195,10 +197,13 @@ def _failed(trials: Sequence[TrialSummary]) -> tuple[FailedCell, ...]:
     return tuple(failed)
 
 
-def _host_changes(judgements: Sequence[Judgement]) -> tuple[HostChange, ...]:
-    cells: dict[str, set[str]] = {}
+def _condition_changes(judgements: Sequence[Judgement]) -> tuple[ConditionChange, ...]:
+    cells: dict[tuple[str, str], set[str]] = {}
     for one in judgements:
         for warning in one.comparison.warnings:
-            if warning.code == "host-changed":
-                cells.setdefault(warning.text, set()).add(one.comparison.cell)
-    return tuple(HostChange(text=text, cells=len(found)) for text, found in cells.items())
+            if what := CONDITIONS.get(warning.code):
+                cells.setdefault((what, warning.text), set()).add(one.comparison.cell)
+    return tuple(
+        ConditionChange(what=what, text=text, cells=len(found))
+        for (what, text), found in cells.items()
+    )

@@ -36,6 +36,10 @@ class Warning(Word):
     text: str
 
 
+CONDITIONS = {"host-changed": "host", "environment-changed": "packages"}
+"""By code of the warnings that concern all metrics of a cell alike: what was not the same."""
+
+
 class Comparison(Word):
     """Baseline sample against contender sample for one metric of one cell."""
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from runners.builds.provided import Provided, folder_name, variant_of
 from runners.errors import BuildUnavailable
@@ -81,7 +82,7 @@ class InstalledEngine:
         self.python = python
         self.environment = {"PYTHONPATH": pythonpath}
         """Not ours: an engine sees the same packages whoever asks for it."""
-        self._facts: dict[str, dict[str, str]] = {}
+        self._facts: dict[str, dict[str, Any]] = {}
 
     def provision(self, spec: BuildSpec, gpu: Gpu) -> Provided:
         package = distribution(spec, gpu)
@@ -108,7 +109,7 @@ def distribution(spec: BuildSpec, gpu: Gpu) -> str:
 
 
 def _provided(
-    spec: BuildSpec, facts: dict[str, str], python: str, environment: dict[str, str]
+    spec: BuildSpec, facts: dict[str, Any], python: str, environment: dict[str, str]
 ) -> Provided:
     build = Build(
         engine=spec.engine,
@@ -162,13 +163,13 @@ def _install_cpu_torch(python: str, wanted: str) -> None:
              "TAILWATCH_PYTORCH_INDEX names another index)")  # fmt: skip
 
 
-def _describe(spec: BuildSpec, gpu: Gpu, place: Path) -> dict[str, str]:
+def _describe(spec: BuildSpec, gpu: Gpu, place: Path) -> dict[str, Any]:
     return _facts(str(place / "bin" / "python"), distribution(spec, gpu), spec.engine, {})
 
 
-def _facts(python: str, package: str, engine: str, extra: dict[str, str]) -> dict[str, str]:
+def _facts(python: str, package: str, engine: str, extra: dict[str, str]) -> dict[str, Any]:
     answer = _run([python, "-c", _DESCRIBE, engine, package], package, extra)
-    facts: dict[str, str] = json.loads(answer.splitlines()[-1])
+    facts: dict[str, Any] = json.loads(answer.splitlines()[-1])
     return facts
 
 

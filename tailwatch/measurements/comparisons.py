@@ -6,7 +6,7 @@ from dashboard.units import interval, pair, percent, probability
 from regressions.sentences import sizes, some
 from regressions.undecided import undecided
 from runners.builds.provided import VARIANTS
-from schema.judgements import Judgement, Verdict
+from schema.judgements import CONDITIONS, Judgement, Verdict
 from schema.metrics import METRICS
 from schema.store.nights import NightSummary
 from tailwatch.measurements.found import Found
@@ -18,8 +18,6 @@ SHOWN = (*HEADLINE, "tail_ratio_itl", "gpu_memory_peak", "energy_per_token")
 WITHOUT_STALLS = "steady_throughput"
 """Told of the cells in which an engine stalled; elsewhere it is the throughput."""
 MOVED = (Verdict.REGRESSION, Verdict.IMPROVEMENT)
-APART = ("host-changed", "environment-changed")
-"""Warnings of launches that did not run on or in the same."""
 
 
 def comparisons(found: Found) -> Iterator[str]:
@@ -81,7 +79,7 @@ def _variants(night: NightSummary) -> list[str]:
 
 def _apart(judgements: Sequence[Judgement]) -> list[str]:
     warnings = [warning for own in judgements for warning in own.comparison.warnings]
-    return [warning.text for warning in warnings if warning.code in APART]
+    return [warning.text for warning in warnings if warning.code in CONDITIONS]
 
 
 def _stalled(judgements: Sequence[Judgement]) -> set[str]:

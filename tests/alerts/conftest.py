@@ -31,6 +31,10 @@ HOST = Warning(
     code="host-changed",
     text="baseline and contender differ in host: driver 570.86.15 → 575.57.08",
 )
+PACKAGES = Warning(
+    code="environment-changed",
+    text="vllm 0.32.0 ran in 2 environments: starlette 0.48.0 → 0.49.1, with triton 3.7",
+)
 Moves = dict[tuple[int, str], float]
 
 
@@ -236,6 +240,7 @@ SITUATIONS: dict[str, Callable[[], Findings]] = {
     "both": lambda: plain(ITL_SLOWER | MEMORY_BETTER),
     "inconclusive-only": lambda: plain(ITL_SLOWER, trials=3),
     "host-changed": lambda: plain(ITL_SLOWER, warnings=[HOST]),
+    "packages-changed": lambda: plain(ITL_SLOWER, warnings=[PACKAGES]),
     "half-of-the-cells-failed": half_failed,
     "nothing-ran": nothing_ran,
     "more-than-slack-takes": too_many,
