@@ -15,6 +15,7 @@ from tailwatch.measurements.more_cards import over_more_cards
 from tailwatch.measurements.noise import explained, noise
 from tailwatch.measurements.plans import how_made
 from tailwatch.measurements.published import published
+from tailwatch.measurements.short import in_short
 from tailwatch.measurements.sparse import sparse_beside_dense
 from tailwatch.measurements.stalls import stalled
 
@@ -56,7 +57,6 @@ def document(found: Found, pictures: Mapping[str, str], command: str) -> str:
         "",
         _weights(found),
         "",
-        *overview(found),
     ]
     for title, body in _sections(found, pictures):
         lines += [f"## {title}", "", *body]
@@ -68,6 +68,8 @@ def _sections(found: Found, pictures: Mapping[str, str]) -> Iterator[tuple[str, 
         drawn = [own for own in names if own in pictures]
         return [line for own in drawn for line in (f"![{CAPTIONS[own]}]({pictures[own]})", "")]
 
+    yield "In short", list(in_short(found))
+    yield "What was launched", list(overview(found))
     yield "Loads", [*shown("batch", "rate"), *loads(found)]
     yield "Memory", [*shown("memory"), *memory_table(found)]
     yield "Noise", [explained(found), "", *shown("noise"), *noise(found), *stalled(found)]

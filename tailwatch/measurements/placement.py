@@ -32,8 +32,8 @@ TITLES = (
 
 def shared_cards(found: Found, made: Iterable[Contrast]) -> Iterator[str]:
     """A row each of EP and of what it is set against, with one request in flight."""
-    pairs = [one for own in made for one in _alone(own)]
-    told = [own for own in pairs if all(_ends(found, level) for level in own)]
+    pairs = [one for own in made for one in alone(own)]
+    told = [own for own in pairs if all(ends_of(found, level) for level in own)]
     if not told:
         return
     yield "### Experts that share a card"
@@ -46,7 +46,7 @@ def shared_cards(found: Found, made: Iterable[Contrast]) -> Iterator[str]:
     yield from table(TITLES, [_row(found, level) for own in told for level in own])
 
 
-def _alone(found: Contrast) -> Iterator[tuple[Level, Level]]:
+def alone(found: Contrast) -> Iterator[tuple[Level, Level]]:
     """(without EP, with it) of loads with one request in flight."""
     under = {own.cell.workload: own for own in found.under}
     for own in found.over:
@@ -55,12 +55,12 @@ def _alone(found: Contrast) -> Iterator[tuple[Level, Level]]:
             yield under[workload], own
 
 
-def _ends(found: Found, level: Level) -> list[Ends]:
+def ends_of(found: Found, level: Level) -> list[Ends]:
     return [found.within[key].ends for key in level.trials if key in found.within]
 
 
 def _row(found: Found, level: Level) -> tuple[str, ...]:
-    ends = _ends(found, level)
+    ends = ends_of(found, level)
     family = level.cell.family
     chance = shares_a_card(family)
     return (

@@ -188,6 +188,10 @@ def test_what_a_second_card_gains_stands_beside_what_was_published(
         *("5", "102.0 tok/s ±1.6 %", "5", "152.0 tok/s ±1.0 %"),
         *(f"{times(1.49)} ±1.9 %", "0.0079"),
     ]
+    short = text.partition("## In short")[2].partition("\n## ")[0]
+    assert f"- {LLAMA} bf16, TP 2 against TP 1: throughput {times(1.49)} (vllm 0.32.0)" in short
+    assert "- 10 engine starts on 1 card made 10 trials, all of them valid.\n" in short
+    assert "(CV): throughput 1.3 %. [Noise](#noise)" in short
     published = next(line for line in text.splitlines() if "TP 2 over TP 1: throughput" in line)
     ours = "(2 x h200, vllm 0.32.0, batch 8, 5 and 5 launches)"
     assert f"0.997 and 1.002 | {times(1.49)} {ours}" in published
@@ -244,6 +248,7 @@ def test_a_trial_that_counts_for_nothing_is_named_with_its_reason(
     assert "CUDA error: out of memory \\| 80 GiB |" in text
     assert "planned 1 cell that it never tried" in text
     assert "made 1 of 2 planned launches" in text
+    assert "1 engine start on 1 card made 1 trial, 0 of them valid; [why not]" in text
 
 
 def test_the_document_tells_which_experts_were_chosen_and_who_refused(
