@@ -108,7 +108,6 @@ def read_confirmed(session: Session, plan: Night, policy: Policy) -> Confirmed:
     keys = [cell.key for cell in cells]
     before = values_before(session, keys, plan.name, policy.baseline_nights)
     known = carried(before, accepted_levels(session, keys))
-    builds = _builds(session)
     in_turns, levels = (
         Evidence(
             night=plan.model_copy(update={"cells": cells}),
@@ -117,7 +116,7 @@ def read_confirmed(session: Session, plan: Night, policy: Policy) -> Confirmed:
             trials=(),
             not_estimable=(),
             hosts=_hosts(session, [*first, *second]),
-            builds=builds,
+            builds=_builds(session),
         )
         for first, second in ((baseline, contender), (known, baseline))
     )
