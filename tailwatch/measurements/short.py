@@ -1,6 +1,6 @@
 """What a reader should take away, computed from all that follows it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from dashboard.levels import LEAST_LAUNCHES, Level, load_words, spread
 from dashboard.moe import Pair, pairs, ratio
@@ -115,7 +115,8 @@ def _splits(made: Iterable[Contrast]) -> Iterator[str]:
             and one.value is not None
         ]
         if values:
-            title = f"{family.model.short_name} {family.precision}, {over} against {under}"
+            model = f"{family.model.short_name} {family.precision}"
+            title = f"{model} on {family.gpu}, {over} against {under}"
             told.setdefault(title, []).append(f"{_range(values)} ({own.over[0].build})")
     for title, builds in told.items():
         ranges = ", ".join(builds)
@@ -124,7 +125,9 @@ def _splits(made: Iterable[Contrast]) -> Iterator[str]:
 
 def _shared(found: Found, made: Iterable[Contrast]) -> Iterator[str]:
     costs = {
-        level.build: times(median([own.high / own.low for own in ends]))
+        f"{level.build} on {level.cell.family.gpu}": times(
+            median([own.high / own.low for own in ends])
+        )
         for contrast in made
         for _, level in alone(contrast)
         if (ends := ends_of(found, level))
@@ -168,6 +171,6 @@ def _noise(found: Found) -> Iterator[str]:
         )
 
 
-def _range(values: Iterable[float]) -> str:
+def _range(values: Sequence[float]) -> str:
     ends = dict.fromkeys(times(chosen(values)) for chosen in (min, max))
     return " to ".join(ends)

@@ -189,7 +189,10 @@ def test_what_a_second_card_gains_stands_beside_what_was_published(
         *(f"{times(1.49)} ±1.9 %", "0.0079"),
     ]
     short = text.partition("## In short")[2].partition("\n## ")[0]
-    assert f"- {LLAMA} bf16, TP 2 against TP 1: throughput {times(1.49)} (vllm 0.32.0)" in short
+    assert (
+        f"- {LLAMA} bf16 on h200, TP 2 against TP 1: throughput {times(1.49)} (vllm 0.32.0)"
+        in short
+    )
     assert "- 10 engine starts on 1 card made 10 trials, all of them valid.\n" in short
     assert "(CV): throughput 1.3 %. [Noise](#noise)" in short
     published = next(line for line in text.splitlines() if "TP 2 over TP 1: throughput" in line)
