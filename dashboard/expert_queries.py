@@ -23,8 +23,9 @@ def chosen(gpu: Gpu, engine: Engine) -> list[experts.Chosen]:
 @st.cache_data(ttl=queries.FRESH_S, max_entries=10, show_spinner="Reading the selections")
 def refused(gpu: Gpu, engine: Engine) -> list[str]:
     """What builds said that would not return them, each refusal once."""
+    untimed = _untimed(gpu, engine)
     with reading() as session:
-        failed = failed_trials(session, list(_untimed(gpu, engine)))
+        failed = failed_trials(session, list(untimed))
     said = [experts.refused(own.reason or "") for own in failed]
     return list(dict.fromkeys(own for own in said if own is not None))
 

@@ -221,9 +221,9 @@ def differences(old: Host, new: Host) -> Iterator[str]:
 
 def package_changes(old: Build, new: Build) -> Iterator[str]:
     """`starlette 0.48.0 → 0.49.1`, `without x 1.0`, `with y 2.0`; nothing unless both are known."""
-    if not (old.packages and new.packages):
+    before, now = old.package_versions, new.package_versions
+    if not (before and now):
         return
-    before, now = (dict(one.split("==", 1) for one in own.packages) for own in (old, new))
     for name in sorted(before.keys() | now.keys()):
         if name not in now:
             yield f"without {name} {before[name]}"

@@ -50,7 +50,7 @@ def read_evidence(session: Session, plan: Night, policy: Policy) -> Evidence:
         trials=trials_of_night(session, plan.name),
         not_estimable=not_estimable(session, plan.name),
         hosts=_hosts(session, [*baseline, *contender]),
-        builds=_builds(session),
+        builds=_builds(session, [*baseline, *contender]),
         control=_of(tonight, Arm.CONTROL),
         control_before=before,
         levels=levels,
@@ -86,7 +86,7 @@ def read_since(
         trials=(),
         not_estimable=(),
         hosts=_hosts(session, values),
-        builds=_builds(session),
+        builds=_builds(session, values),
         control=_of(fresh, Arm.CONTROL),
         control_before=_of(bad, Arm.CONTROL),
     )
@@ -116,7 +116,7 @@ def read_confirmed(session: Session, plan: Night, policy: Policy) -> Confirmed:
             trials=(),
             not_estimable=(),
             hosts=_hosts(session, [*first, *second]),
-            builds=_builds(session),
+            builds=_builds(session, [*first, *second]),
         )
         for first, second in ((baseline, contender), (known, baseline))
     )
@@ -151,5 +151,5 @@ def _hosts(session: Session, values: Sequence[Value]) -> dict[str, Host]:
     return {fingerprint: trial(session, key).host for fingerprint, key in trials.items()}
 
 
-def _builds(session: Session) -> dict[str, Build]:
-    return {own.key: own for own in stored_builds(session)}
+def _builds(session: Session, values: Sequence[Value]) -> dict[str, Build]:
+    return {own.key: own for own in stored_builds(session, {value.build for value in values})}

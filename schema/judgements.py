@@ -32,7 +32,7 @@ class Warning(Word):
     """Something a reader must know before believing a comparison. Shown, never only logged."""
 
     code: str
-    """Stable name such as `few-trials`, `wide-interval`, `host-changed`, `not-estimable`."""
+    """Stable name such as `few-trials`, `host-changed`, `environment-changed`, `not-estimable`."""
     text: str
 
 

@@ -98,6 +98,11 @@ class Build(Word):
     def name(self) -> str:
         return f"{self.engine} {self.version}"
 
+    @property
+    def package_versions(self) -> dict[str, str]:
+        """By the name of each package; empty where they are not told."""
+        return dict(one.split("==", 1) for one in self.packages)
+
 
 class Check(Word):
     """One condition a trial had to meet, with what was seen. A failed check makes it invalid."""

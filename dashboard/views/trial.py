@@ -95,6 +95,6 @@ if launch.effective:
         st.html(markup.facts(launch.effective))
 if facts.build.packages:
     with st.expander(f"{len(facts.build.packages)} packages installed in its environment"):
-        st.html(markup.facts(dict(own.split("==", 1) for own in facts.build.packages)))
+        st.html(markup.facts(facts.build.package_versions))
 st.caption("Last lines of the engine's log")
 st.code(launch.log_tail or "(empty)", language=None)

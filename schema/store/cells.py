@@ -1,6 +1,6 @@
 """Cells, builds and hosts: what was measured, which artefacts, and where."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -27,12 +27,14 @@ def cells(session: Session) -> list[Cell]:
     return [Cell.model_validate(document) for document in session.scalars(statement)]
 
 
-def builds(session: Session) -> list[Build]:
-    """Every build that ever ran, by engine and version as text."""
-    order = (BuildRow.engine, BuildRow.version, BuildRow.key)
+def builds(session: Session, keys: Collection[str] | None = None) -> list[Build]:
+    """Every build that ever ran, or those of the keys, by engine and version as text."""
+    statement = select(BuildRow).order_by(BuildRow.engine, BuildRow.version, BuildRow.key)
+    if keys is not None:
+        statement = statement.where(BuildRow.key.in_(keys))
     return [
         Build(**{field: getattr(row, field) for field in Build.model_fields})
-        for row in session.scalars(select(BuildRow).order_by(*order))
+        for row in session.scalars(statement)
     ]
 
 

@@ -1,6 +1,6 @@
 """What a step costs under expert parallelism when the experts of a token share a card."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from math import comb
 
 from dashboard.levels import Level, load_words
@@ -59,6 +59,11 @@ def ends_of(found: Found, level: Level) -> list[Ends]:
     return [found.within[key].ends for key in level.trials if key in found.within]
 
 
+def sharing_cost(ends: Sequence[Ends]) -> float:
+    """How many times as long a token takes whose experts share a card; median over launches."""
+    return median([own.high / own.low for own in ends])
+
+
 def _row(found: Found, level: Level) -> tuple[str, ...]:
     ends = ends_of(found, level)
     family = level.cell.family
@@ -69,7 +74,7 @@ def _row(found: Found, level: Level) -> tuple[str, ...]:
         figure(found.means(level), "s", level.launches),
         figure([own.low for own in ends], "s", level.launches),
         figure([own.high for own in ends], "s", level.launches),
-        times(median([own.high / own.low for own in ends])),
+        times(sharing_cost(ends)),
         share(median([own.slow for own in ends])),
         NONE if chance is None else share(chance),
         share(median([own.between for own in ends])),

@@ -13,7 +13,8 @@ from schema.trials import TrialState
 from stats.samples import median
 from tailwatch.measurements.found import Found
 from tailwatch.measurements.noise import noisy
-from tailwatch.measurements.placement import alone, ends_of
+from tailwatch.measurements.placement import alone, ends_of, sharing_cost
+from tailwatch.measurements.stalls import stalled_levels
 from tailwatch.verdict_table import HEADLINE, MOVED, summary
 
 SCATTER = {
@@ -125,9 +126,7 @@ def _splits(made: Iterable[Contrast]) -> Iterator[str]:
 
 def _shared(found: Found, made: Iterable[Contrast]) -> Iterator[str]:
     costs = {
-        f"{level.build} on {level.cell.family.gpu}": times(
-            median([own.high / own.low for own in ends])
-        )
+        f"{level.build} on {level.cell.family.gpu}": times(sharing_cost(ends))
         for contrast in made
         for _, level in alone(contrast)
         if (ends := ends_of(found, level))
@@ -141,8 +140,7 @@ def _shared(found: Found, made: Iterable[Contrast]) -> Iterator[str]:
 
 
 def _stalls(found: Found) -> Iterator[str]:
-    measured = [own for own in found.levels if own.of("stall_time")]
-    told = [own for own in measured if any(own.of("stall_time"))]
+    told, measured = stalled_levels(found)
     if told:
         whose = ", ".join(dict.fromkeys(map(_model_and_engine, told)))
         longest = max(value for own in told for value in own.of("stall_time"))

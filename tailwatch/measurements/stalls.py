@@ -22,8 +22,7 @@ most after a start with cold caches and sometimes with warm ones
 
 def stalled(found: Found) -> Iterator[str]:
     """Every build and cell of which a launch stalled; nothing where none did."""
-    told = [own for own in found.levels if any(own.of("stall_time"))]
-    measured = [own for own in found.levels if own.of("stall_time")]
+    told, measured = stalled_levels(found)
     if not told:
         return
     yield "### Stalls"
@@ -34,6 +33,12 @@ def stalled(found: Found) -> Iterator[str]:
     yield ""
     titles = ("cell", "launches", "stalled", "most in one", "throughput", "outside of stalls")
     yield from table(titles, map(_row, told))
+
+
+def stalled_levels(found: Found) -> tuple[list[Level], list[Level]]:
+    """(builds and cells of which a launch stalled, all of which that was measured)."""
+    measured = [own for own in found.levels if own.of("stall_time")]
+    return [own for own in measured if any(own.of("stall_time"))], measured
 
 
 def _row(own: Level) -> tuple[str, ...]:
