@@ -5,14 +5,13 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from dashboard.units import percent
-from regressions.sentences import counted
+from regressions.sentences import counted, some
 from regressions.undecided import Undecided, reading_order, undecided
 from schema.episodes import Episode
 from schema.judgements import Judgement, Verdict
-from schema.metrics import METRICS
+from schema.metrics import is_speed
 from schema.trials import TrialState
 
-_SPEED_UNITS = {"s", "tok/s", "req/s"}
 _MOST_NAMED = 2
 """Cells that the headline names; the tables name all."""
 _UNTIMED: tuple[str, str] = "Experts were counted; nothing was timed", Verdict.NO_CHANGE
@@ -110,7 +109,7 @@ def _headline(
     if not sum(trials.values()):
         return "Nothing ran", TrialState.FAILED
     if worse:
-        return _moved(worse, names, _how_worse(worse)), Verdict.REGRESSION
+        return _got_worse(worse, names), Verdict.REGRESSION
     if not trials.get(TrialState.VALID):
         return "Nothing could be measured: no trial is valid", TrialState.FAILED
     if better:
@@ -135,6 +134,21 @@ def _with_older(headline: str, tone: str, older: Sequence[Episode]) -> tuple[str
     return seen, Verdict.INCONCLUSIVE if tone == Verdict.NO_CHANGE else tone
 
 
+def _got_worse(worse: Sequence[Judgement], names: Mapping[str, str]) -> str:
+    """What got slower by cell, and what else got worse by metric: `1 of 3 cells got slower:
+    batch-32 (itl_p99 +15.1 %); worse besides: graph_memory +15.2 %`."""
+    slower = [own for own in worse if is_speed(own.comparison.metric)]
+    if not slower:
+        return _moved(worse, names, "got worse")
+    besides: dict[str, float | None] = {}
+    for own in sorted(worse, key=_size, reverse=True):
+        if own not in slower:
+            besides.setdefault(own.comparison.metric, own.comparison.change)
+    named = [f"{metric} {percent(change)}" for metric, change in besides.items()]
+    told = _moved(slower, names, "got slower")
+    return f"{told}; worse besides: {some(named)}" if named else told
+
+
 def _moved(judgements: Sequence[Judgement], names: Mapping[str, str], how: str) -> str:
     """`1 of 4 cells got slower: tiny-llama closed-4 (itl_p50 +8.2 %)`; cells keep their order."""
     largest: dict[str, Judgement] = {}
@@ -150,21 +164,18 @@ def _moved(judgements: Sequence[Judgement], names: Mapping[str, str], how: str) 
     return f"{len(largest)} of {counted(total, 'cell')} {how}: {', '.join(named)}{more}"
 
 
-def _size(judgement: Judgement) -> float:
-    return abs(judgement.comparison.change or 0.0)
-
-
-def _how_worse(worse: Sequence[Judgement]) -> str:
-    units = {METRICS[own.comparison.metric].unit for own in worse}
-    return "got slower" if units & _SPEED_UNITS else "got worse"
+def _size(judgement: Judgement) -> tuple[bool, float]:
+    """Of what its change means to a reader: speed first."""
+    return is_speed(judgement.comparison.metric), abs(judgement.comparison.change or 0.0)
 
 
 def _by_cell(judgements: Sequence[Judgement]) -> tuple[Judgement, ...]:
     """Cells with the largest change first, each with its metrics in reading order."""
-    largest: dict[str, float] = defaultdict(float)
+    largest: dict[str, tuple[bool, float]] = {}
     for own in judgements:
         cell = own.comparison.cell
-        largest[cell] = max(largest[cell], _size(own))
+        largest[cell] = max(largest.get(cell, _size(own)), _size(own))
+    cells = sorted(largest, key=lambda cell: largest[cell], reverse=True)
     return tuple(
-        sorted(judgements, key=lambda own: (-largest[own.comparison.cell], *reading_order(own)))
+        sorted(judgements, key=lambda own: (cells.index(own.comparison.cell), *reading_order(own)))
     )

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from schema.episodes import Member
 from schema.judgements import Comparison, Verdict
+from schema.metrics import is_speed
 
 
 def figure(p: float) -> str:
@@ -39,16 +40,18 @@ def some(names: Sequence[str], most: int = 2) -> str:
 
 
 def moves(members: Iterable[Member], most: int = 3) -> str:
-    """`itl_p50 +9.1 %, tpot_p50 +9.0 % and 2 more`: worse first, the largest of each metric."""
-    by_size = sorted(members, key=by_size_of_change)
-    largest = {one.metric: one.change for one in reversed(by_size)}
-    named = dict.fromkeys(one.metric for one in by_size)
-    return some([f"{name} {percent(largest[name])}" for name in named], most - 1)
+    """`itl_p50 +9.1 %, tpot_p50 +9.0 % and 2 more`: the largest of each metric."""
+    largest: dict[str, float] = {}
+    for one in sorted(members, key=most_telling_first):
+        largest.setdefault(one.metric, one.change)
+    return some([f"{name} {percent(change)}" for name, change in largest.items()], most - 1)
 
 
-def by_size_of_change(member: Member) -> tuple[bool, float]:
-    """What got worse before what got better, each by the size of its change."""
-    return member.verdict is not Verdict.REGRESSION, -abs(member.change)
+def most_telling_first(member: Member) -> tuple[bool, bool, float]:
+    """What got worse before what got better, speed before memory, energy and ratios, each by the
+    size of its change."""
+    worse = member.verdict is Verdict.REGRESSION
+    return not worse, not is_speed(member.metric), -abs(member.change)
 
 
 def effect(comparison: Comparison) -> str:

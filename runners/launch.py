@@ -192,8 +192,9 @@ def _serve(
             timeout_s=options.request_timeout_s,
         )
         for cell in plan.cells:
+            trial = trial_of(cell.family)(ready, cell)
             story.log_tail = server.tail(LOG_LINES)
-            story.tell(trial_of(cell.family)(ready, cell))
+            story.tell(trial)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import re
 import socket
 import subprocess
@@ -24,12 +25,23 @@ PASSED_ON_PREFIXES = ("CUDA_", "NVIDIA_", "NCCL_", "NVSHMEM_", "TORCH_", "HF_HOM
 MARK = "TAILWATCH_DEVICE"
 """Variable that every engine process carries: how leftovers of a dead host process are found."""
 
+PORTS = range(20_000, 32_768)
+"""Below those that Linux gives to outgoing connections. SGLang 0.5.12 adds 10,000 to its port for
+one that it does not use, and ends when that is no port."""
+
 
 def free_port() -> int:
-    """A TCP port of the loopback interface that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of the loopback interface that nobody listens on now, one of `PORTS`.
+
+    Raises PortBusy when none of a hundred of them is free.
+    """
+    for port in random.sample(PORTS, 100):
+        with contextlib.suppress(PortBusy):
+            require_free(port)
+            return port
+    raise PortBusy(
+        f"a hundred ports from {PORTS[0]} to {PORTS[-1]} are in use: end what listens there"
+    )
 
 
 def require_free(port: int) -> None:

@@ -112,3 +112,9 @@ _ALL = [
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
 """Every metric by name, in the order in which people read them."""
+_SPEED_UNITS = ("s", "tok/s", "req/s")
+
+
+def is_speed(name: str) -> bool:
+    """Whether it tells how fast requests are answered: not memory, energy or a ratio."""
+    return name in METRICS and METRICS[name].unit in _SPEED_UNITS

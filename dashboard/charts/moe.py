@@ -13,6 +13,8 @@ from dashboard.moe import batch_curve
 from stats.batch_curve import bend
 
 SIDES = {"sparse": colours.VERMILION, "dense": colours.BLUE}
+_TICKS = [digit * 10**power for power in range(6) for digit in (1, 2, 5)]
+"""Of a logarithmic axis; Plotly's own leave away the zeros of 200."""
 
 
 def batch_curves(sides: Mapping[str, Sequence[Level]]) -> go.Figure:
@@ -37,7 +39,8 @@ def batch_curves(sides: Mapping[str, Sequence[Level]]) -> go.Figure:
             figure.add_trace(_wide(ends, colour), row=1, col=1)
     batches = sorted({batch for found in sides.values() for batch in batch_curve(found)})
     figure.update_xaxes(title="requests in flight", type="log", tickvals=batches)
-    figure.update_yaxes(title="throughput, tok/s", type="log", dtick="D2", row=1, col=1)
+    throughput = {"title": "throughput, tok/s", "tickvals": _TICKS, "tickformat": ","}
+    figure.update_yaxes(throughput, type="log", row=1, col=1)
     figure.update_yaxes(title="median ITL, ms", rangemode="tozero", row=1, col=2)
     return plain(figure, height=380)
 

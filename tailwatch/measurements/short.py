@@ -8,6 +8,7 @@ from dashboard.parallel import Contrast, contrasts
 from dashboard.units import percent, quantity, share, times
 from regressions.sentences import counted
 from schema.judgements import Judgement
+from schema.metrics import is_speed
 from schema.store.nights import NightSummary
 from schema.trials import TrialState
 from stats.samples import median
@@ -15,7 +16,7 @@ from tailwatch.measurements.found import Found
 from tailwatch.measurements.noise import noisy
 from tailwatch.measurements.placement import alone, ends_of, sharing_cost
 from tailwatch.measurements.stalls import stalled_levels
-from tailwatch.verdict_table import HEADLINE, MOVED, summary
+from tailwatch.verdict_table import MOVED, summary
 
 SCATTER = {
     "output_throughput": "throughput",
@@ -68,12 +69,11 @@ def _sides(night: NightSummary) -> str:
 
 
 def _most(judged: Iterable[Judgement], found: Found) -> str:
-    """The largest change that a verdict stands for, of a headline metric where one moved."""
+    """The largest change that a verdict stands for, of speed where it moved."""
     moved = [own.comparison for own in judged if own.verdict in MOVED]
     if not moved:
         return ""
-    first = [own for own in moved if own.metric in HEADLINE]
-    most = max(first or moved, key=lambda one: abs(one.change or 0.0))
+    most = max(moved, key=lambda one: (is_speed(one.metric), abs(one.change or 0.0)))
     return f"; most `{most.metric}`, {percent(most.change)} in {found.slugs[most.cell]}"
 
 

@@ -13,10 +13,10 @@ from tailwatch.measurements.memory import name
 WHY = f"""\
 A *stall* is a time of {LEAST_S:g} s or more in which somebody waited and nobody got a token.
 *Outside of stalls* is `steady_throughput`, which is judged beside the throughput; an open loop has
-none, for it makes up afterwards for a stall. vLLM is known to
-[compile a kernel of its MoE layers while it serves](https://github.com/vllm-project/vllm/pull/55268)
-when a batch first has a size that it was not compiled for, which fits that only Mixtral is stalled,
-most after a start with cold caches and sometimes with warm ones
+none, for it makes up afterwards for a stall. vLLM
+[compiles a kernel of its MoE layers while it serves](https://github.com/vllm-project/vllm/pull/55268)
+when a step first has a number of tokens that it was not compiled for, twice and a second apart: so
+said a launch that names what it compiles
 ([decision 31](decisions/0031-throughput-outside-of-stalls.md))."""
 
 

@@ -27,6 +27,7 @@ def _judgement(verdict: Verdict, cell: str, metric: str, change: float = 0.0) ->
 
 WORSE = _judgement(Verdict.REGRESSION, "a", "itl_p50", 0.08)
 HEAVIER = _judgement(Verdict.REGRESSION, "b", "gpu_memory_peak", 0.02)
+TAIL = _judgement(Verdict.REGRESSION, "a", "tail_ratio_itl", 0.15)
 BETTER = _judgement(Verdict.IMPROVEMENT, "b", "ttft_p50", -0.1)
 SAME = _judgement(Verdict.NO_CHANGE, "a", "e2e_p50")
 OPEN = _judgement(Verdict.INCONCLUSIVE, "b", "ttft_p90")
@@ -36,6 +37,11 @@ OPEN = _judgement(Verdict.INCONCLUSIVE, "b", "ttft_p90")
     ("judgements", "headline"),
     [
         ([WORSE, SAME, BETTER], "1 of 2 cells got slower: mixtral closed-4 (itl_p50 +8.0 %)"),
+        (
+            [HEAVIER, TAIL, WORSE],
+            "1 of 2 cells got slower: mixtral closed-4 (itl_p50 +8.0 %); worse besides: "
+            "tail_ratio_itl +15.0 %, gpu_memory_peak +2.0 %",
+        ),
         ([HEAVIER, SAME], "1 of 2 cells got worse: llama closed-4 (gpu_memory_peak +2.0 %)"),
         ([BETTER, SAME], None),
         ([SAME, OPEN], "Nothing got worse; 1 comparison is undecided"),
@@ -102,6 +108,12 @@ def test_a_night_of_failures_measured_nothing() -> None:
 def test_a_cell_is_named_with_its_largest_change() -> None:
     tail = _judgement(Verdict.REGRESSION, "a", "itl_p90", 0.3)
     assert "itl_p90 +30.0 %" in overview([WORSE, tail], names=NAMES, trials=RAN).headline
+
+
+def test_a_slower_cell_comes_before_one_that_takes_more_memory() -> None:
+    heavy = _judgement(Verdict.REGRESSION, "b", "graph_memory", 0.53)
+    seen = overview([heavy, WORSE], names=NAMES, trials=RAN)
+    assert [own.comparison.cell for own in seen.worse] == ["a", "b"]
 
 
 def test_rows_of_one_cell_stay_together() -> None:

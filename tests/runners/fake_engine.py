@@ -54,6 +54,10 @@ non-singleton dimension 2.  Target sizes: [8192, 1, 32, 2].  Tensor sizes: [8192
 [2026-11-23 08:43:19] Received sigquit from a child process. It usually means the child failed.
 [2026-11-23 08:43:19] kill_process_tree called: parent_pid=4700, include_parent=True, pid=4700"""
 """The end of what SGLang 0.5.17 said to it with Mixtral on an H200."""
+COMPILED = """\
+WARNING 11-23 12:18:43 [jit_monitor.py:126] Triton kernel JIT compilation during inference: \
+fused_moe_kernel. This causes a latency spike"""
+"""What vLLM 0.25.1 says when a batch first has a size that needs another kernel."""
 SGLANG_LOG = """\
 [2026-11-22 05:38:42] Load weight end. elapsed=8.19 s, type=MixtralForCausalLM, avail mem=70 GB, \
 mem usage=1.50 GB.
@@ -178,6 +182,8 @@ class Engine:
             return
         self.arrivals.append(time.monotonic())
         self.streamed += 1
+        if self.streamed == 1:
+            print(COMPILED, flush=True)
         if self.streamed == self.behaviour.forget_after:
             self.forget()
         every = self.behaviour.error_every

@@ -3,7 +3,6 @@
 import fcntl
 import os
 import pickle
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +17,6 @@ from runners.builds.environment import EnvironmentProvisioner
 from runners.device import lock_path, open_lock
 from runners.keeper import TERM_GRACE_S, descendants
 from runners.launch import Options, launch, may_pass
-from runners.server import free_port
 from runners.telemetry.watch import Watch
 from schema.arrivals import Arrival
 from schema.cells import Cell, Engine, Gpu
@@ -46,15 +44,6 @@ def only_reason(document: Launch) -> str:
     assert trial.measurements == {}
     assert trial.reason is not None
     return trial.reason
-
-
-@contextmanager
-def listening(port: int) -> Iterator[None]:
-    with socket.socket() as other:
-        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        other.bind(("127.0.0.1", port))
-        other.listen()
-        yield
 
 
 def test_a_sound_launch_measures_every_cell_of_the_family(
@@ -95,6 +84,15 @@ def test_a_document_tells_how_the_engine_ran(run_launch: Launcher, tmp_path: Pat
     assert document.caches_warm is False
     assert {reading.device for reading in document.telemetry} == {"cpu"}
     assert Launch.model_validate_json(document.model_dump_json()) == document
+
+
+def test_a_document_that_is_kept_after_a_trial_has_what_the_engine_said_during_it(
+    run_launch: Launcher, make_plan: PlanMaker, make_cell: CellMaker
+) -> None:
+    grown: list[Launch] = []
+    run_launch(make_plan(make_cell(), make_cell(name="again")), {"grown": grown.append})
+    assert [len(document.trials) for document in grown] == [1, 2]
+    assert "JIT compilation during inference: fused_moe_kernel" in grown[0].log_tail
 
 
 def test_the_caches_of_a_build_are_warm_the_second_time(run_launch: Launcher) -> None:
@@ -219,16 +217,6 @@ def test_another_server_on_the_port_is_not_measured(run_launch: Launcher) -> Non
     assert reason.startswith("ForeignServer: ")
     assert "serves 'somebody-else'" in reason
     assert "end it and try again" in reason
-
-
-def test_a_port_in_use_is_refused_before_the_start(run_launch: Launcher) -> None:
-    port = free_port()
-    with listening(port):
-        document = run_launch(options={"port": port})
-    assert only_reason(document) == (
-        f"PortBusy: port {port} is in use: end what listens there, or name another with --port"
-    )
-    assert may_pass(document)
 
 
 @contextmanager

@@ -41,7 +41,7 @@ def test_the_readme_counts_its_launches(launches: list[Launch]) -> None:
 
 def test_every_request_has_the_times_of_its_tokens(launches: list[Launch]) -> None:
     requests = [own for one in launches for trial in one.trials for own in trial.requests]
-    assert len(requests) == 54_666
+    assert len(requests) == 58_072
     for own in requests:
         assert own.error is None
         assert own.event_tokens[-1] == own.output_tokens == 128
@@ -77,7 +77,7 @@ def noise(launches: list[Launch]) -> dict[str, Noise]:
                     if not (open_loop and metric in IMPOSED):
                         values[trial.cell.key, one.build.name][metric].append(value)
     told = [own for own in values.values() if max(map(len, own.values())) >= ENOUGH_LAUNCHES]
-    assert len(told) == 21
+    assert len(told) == 27
     found = {metric: _noise(metric, told) for metric in JUDGED}
     return {metric: own for metric, own in found.items() if own is not None}
 
@@ -115,6 +115,15 @@ def test_each_floor_is_what_the_measured_noise_lets_three_and_five_trials_show(
         upper = next(step for step in STEPS if step >= seen.release)
         assert seen.nightly <= floors[metric] <= max(upper, _least(metric)), (metric, seen)
         assert floors[metric] >= _least(metric), metric
+
+
+def test_the_verdicts_that_the_readme_shows_are_those_of_the_measurements() -> None:
+    shown = (REPOSITORY / "README.md").read_text()
+    rows = re.findall(r"^ +(regression|no change) +(\S+/\S+) +(\S+) +(.+?)  ", shown, re.MULTILINE)
+    assert len(rows) == 2
+    told = (REPOSITORY / "docs" / "measurements.md").read_text()
+    for verdict, cell, metric, medians in rows:
+        assert f"| {verdict} | {cell} | `{metric}` | {medians} | " in told
 
 
 def test_a_tail_that_could_not_be_measured_has_no_lower_floor_than_the_tail_before_it() -> None:
