@@ -28,6 +28,9 @@ START_WITHIN_S = 60  # crash recovery replays the log before it answers
 STOP_WITHIN_S = 60.0
 ORPHANS_WITHIN_S = 15.0  # backends notice that their postmaster is gone within seconds
 
+_WANTED = "wanted"
+"""File of a cluster: that its folder is there as long as it is wanted."""
+
 SETTINGS = f"""
 listen_addresses = '{LOOPBACK}'
 unix_socket_directories = ''
@@ -51,10 +54,15 @@ def start(directory: Path, port: int | None = None, *, durable: bool = True) -> 
     """Start the cluster kept in `directory`, made when absent, and return its superuser's URL.
 
     A cluster that runs already is left alone. Without `port` the last one is used again if it is
-    free. Raises PostgresUnavailable with the end of the server's log, or PortTaken.
+    free. One that lies elsewhere is set aside as `.old` when `directory` was deleted meanwhile.
+    Raises PostgresUnavailable with the end of the server's log, or PortTaken.
     """
     home, user = place(directory), server_user()
+    if (home / _WANTED).exists() and not directory.exists():
+        _set_aside(directory)
     _require_ours(home)
+    directory.mkdir(parents=True, exist_ok=True)
+    (home / _WANTED).touch()
     with _locked(home):
         if (process := postmaster(directory)) is None:
             chosen = _choose_port(home, port)
@@ -82,9 +90,10 @@ def stop(directory: Path) -> bool:
 
 
 def remove(directory: Path) -> None:
-    """Stop the cluster and delete it with its data."""
+    """Stop the cluster and delete it with its data, and with what was set aside."""
     stop(directory)
-    shutil.rmtree(place(directory), ignore_errors=True)
+    for folder in (place(directory), _aside(directory), directory):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def postmaster(directory: Path) -> Process | None:
@@ -108,6 +117,19 @@ def place(directory: Path) -> Path:
     if os.geteuid() == 0 and not all(map(_open_to_walk, (home, *home.parents))):
         home = Path("/var/tmp") / f"tailwatch-{digest(str(home))}"
     return home
+
+
+def _set_aside(directory: Path) -> None:
+    """Stop a cluster whose folder was deleted and keep its data, once: it is no longer wanted,
+    unless what held the folder is merely not mounted."""
+    stop(directory)
+    shutil.rmtree(_aside(directory), ignore_errors=True)
+    place(directory).rename(_aside(directory))
+
+
+def _aside(directory: Path) -> Path:
+    home = place(directory)
+    return home.with_name(f"{home.name}.old")
 
 
 def _require_ours(home: Path) -> None:

@@ -1,6 +1,7 @@
 """The embedded Postgres: what survives, what is refused, what is left."""
 
 import os
+import shutil
 import signal
 import socket
 from collections.abc import Iterator
@@ -55,6 +56,22 @@ def test_starting_twice_leaves_the_running_server_alone(directory: Path) -> None
     assert postgres.postmaster(directory) == first
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only what root starts can lie elsewhere")
+def test_deleting_its_folder_forgets_a_cluster_that_lies_elsewhere(directory: Path) -> None:
+    directory.parent.chmod(0o700)
+    with psycopg.connect(postgres.start(directory), autocommit=True) as connection:
+        connection.execute("create table kept ()")
+    first = postgres.postmaster(directory)
+    assert first is not None
+    assert postgres.place(directory) != directory
+    shutil.rmtree(directory)
+    with psycopg.connect(postgres.start(directory)) as connection:
+        assert connection.execute("select to_regclass('kept')").fetchone() == (None,)
+    assert not processes.is_alive(first)
+    home = postgres.place(directory)
+    assert (home.with_name(f"{home.name}.old") / "data" / "PG_VERSION").exists()
+
+
 def test_stopping_twice_changes_nothing(directory: Path) -> None:
     postgres.start(directory)
     assert postgres.stop(directory)
@@ -95,3 +112,4 @@ def test_a_throw_away_cluster_leaves_nothing(tmp_path: Path) -> None:
         assert connection.execute("select current_user").fetchone() == ("tailwatch",)
         home = postgres.place(directory)
     assert not home.exists()
+    assert not directory.exists()
