@@ -28,6 +28,8 @@ COUNTED = {
 """Its names, the same from 0.5.11 to 0.5.23. Requests and tokens are counted when a request ends;
 a counter appears with its first use, so that one without hits is absent."""
 
+BACKENDS = {"attention-backend": "triton", "sampling-backend": "pytorch"}
+"""Unless a family's settings name others (docs/decisions/0032)."""
 _NO_PREFILL_GRAPHS = ("--cuda-graph-backend-prefill", "disabled")
 _NO_DECODE_GRAPHS = ("--cuda-graph-backend-decode", "disabled")
 RENAMED_IN = Version("0.5.14")
@@ -58,7 +60,8 @@ class Sglang:
         command += ["--dtype", "bfloat16", "--context-length", str(family.max_model_len)]
         command += ["--disable-radix-cache", "--random-seed", "0", "--stream-interval", "1"]
         command += ["--enable-metrics", "--skip-server-warmup", "--grammar-backend", "none"]
-        command += ["--attention-backend", "triton", "--sampling-backend", "pytorch"]
+        for flag, backend in BACKENDS.items():
+            command += [] if flag in dict(family.settings) else [f"--{flag}", backend]
         command += ["--tp-size", str(family.tensor_parallel)]
         if family.expert_parallel > 1:
             command += ["--ep-size", str(family.expert_parallel)]

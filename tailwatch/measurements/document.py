@@ -7,6 +7,7 @@ from regressions.sentences import counted
 from schema.models import Weights
 from tailwatch.measurements.comparisons import comparisons
 from tailwatch.measurements.experts import expert_balance
+from tailwatch.measurements.flags import shared_flags
 from tailwatch.measurements.found import Found
 from tailwatch.measurements.loads import loads, overview
 from tailwatch.measurements.markdown import table
@@ -69,7 +70,7 @@ def _sections(found: Found, pictures: Mapping[str, str]) -> Iterator[tuple[str, 
         return [line for own in drawn for line in (f"![{CAPTIONS[own]}]({pictures[own]})", "")]
 
     yield "In short", list(in_short(found))
-    yield "What was launched", list(overview(found))
+    yield "What was launched", [*overview(found), *shared_flags(found.commands)]
     yield "Loads", [*shown("batch", "rate"), *loads(found)]
     yield "Memory", [*shown("memory"), *memory_table(found)]
     yield "Noise", [explained(found), "", *shown("noise"), *noise(found), *stalled(found)]

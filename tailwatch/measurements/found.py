@@ -42,6 +42,8 @@ class Found:
     """By night: planned and never tried."""
     hosts: Mapping[str, Host]
     """By fingerprint."""
+    commands: Mapping[str, Sequence[tuple[str, ...]]]
+    """By the name of a build: what each of its launches was started with."""
     judgements: Mapping[str, Sequence[Judgement]]
     """By night."""
     slugs: Mapping[str, str]
@@ -78,6 +80,7 @@ def find(session: Session, policy: Policy, latest: int, tell: Tell) -> Found:
         trials=trials,
         untried={own.name: cells_without_trials(session, own.name) for own in kept},
         hosts=_hosts(session, trials),
+        commands=_commands(session, trials),
         judgements={own.name: judgements(session, own.name) for own in kept},
         slugs={key: own.slug for key, own in known.items()},
         chosen=chosen_of(values, known, selections(session, trials_of(values))),
@@ -88,3 +91,12 @@ def find(session: Session, policy: Policy, latest: int, tell: Tell) -> Found:
 def _hosts(session: Session, trials: Mapping[str, TrialSummary]) -> dict[str, Host]:
     one_each = {own.fingerprint: key for key, own in trials.items()}
     return {fingerprint: trial(session, key).host for fingerprint, key in one_each.items()}
+
+
+def _commands(
+    session: Session, trials: Mapping[str, TrialSummary]
+) -> dict[str, list[tuple[str, ...]]]:
+    found: dict[str, list[tuple[str, ...]]] = {}
+    for own in {own.launch: own for own in trials.values()}.values():
+        found.setdefault(own.build_name, []).append(trial(session, own.key).launch.command)
+    return found

@@ -203,6 +203,14 @@ def test_a_sglang_command_is_its_documented_flags() -> None:
     )
 
 
+def test_a_family_names_another_attention_of_sglang() -> None:
+    asked = family(engine=Engine.SGLANG, settings=(("attention-backend", "fa3"),))
+    line = " ".join(Sglang().command(start(asked)))
+    assert line.count("--attention-backend") == 1
+    assert "--attention-backend fa3" in line
+    assert "--sampling-backend pytorch" in line
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
