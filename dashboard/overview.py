@@ -5,7 +5,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from dashboard.units import percent
-from regressions.sentences import counted, some
+from regressions.sentences import counted, most_telling_first, some
 from regressions.undecided import Undecided, reading_order, undecided
 from schema.episodes import Episode
 from schema.judgements import Judgement, Verdict
@@ -141,8 +141,8 @@ def _got_worse(worse: Sequence[Judgement], names: Mapping[str, str]) -> str:
     if not slower:
         return _moved(worse, names, "got worse")
     besides: dict[str, float | None] = {}
-    for own in sorted(worse, key=_size, reverse=True):
-        if own not in slower:
+    for own in sorted(worse, key=_order):
+        if not is_speed(own.comparison.metric):
             besides.setdefault(own.comparison.metric, own.comparison.change)
     named = [f"{metric} {percent(change)}" for metric, change in besides.items()]
     told = _moved(slower, names, "got slower")
@@ -154,7 +154,7 @@ def _moved(judgements: Sequence[Judgement], names: Mapping[str, str], how: str) 
     largest: dict[str, Judgement] = {}
     for judgement in judgements:
         cell = judgement.comparison.cell
-        largest[cell] = max(largest.get(cell, judgement), judgement, key=_size)
+        largest[cell] = min(largest.get(cell, judgement), judgement, key=_order)
     named = [
         f"{names.get(cell, cell)} ({own.comparison.metric} {percent(own.comparison.change)})"
         for cell, own in list(largest.items())[:_MOST_NAMED]
@@ -164,18 +164,14 @@ def _moved(judgements: Sequence[Judgement], names: Mapping[str, str], how: str) 
     return f"{len(largest)} of {counted(total, 'cell')} {how}: {', '.join(named)}{more}"
 
 
-def _size(judgement: Judgement) -> tuple[bool, float]:
-    """Of what its change means to a reader: speed first."""
-    return is_speed(judgement.comparison.metric), abs(judgement.comparison.change or 0.0)
+def _order(judgement: Judgement) -> tuple[bool, float]:
+    return most_telling_first(judgement.comparison.metric, judgement.comparison.change)
 
 
 def _by_cell(judgements: Sequence[Judgement]) -> tuple[Judgement, ...]:
-    """Cells with the largest change first, each with its metrics in reading order."""
-    largest: dict[str, tuple[bool, float]] = {}
-    for own in judgements:
-        cell = own.comparison.cell
-        largest[cell] = max(largest.get(cell, _size(own)), _size(own))
-    cells = sorted(largest, key=lambda cell: largest[cell], reverse=True)
+    """Cells with the most telling change first, each with its metrics in reading order."""
+    least_first = sorted(judgements, key=_order, reverse=True)
+    first = {own.comparison.cell: _order(own) for own in least_first}
     return tuple(
-        sorted(judgements, key=lambda own: (cells.index(own.comparison.cell), *reading_order(own)))
+        sorted(judgements, key=lambda own: (first[own.comparison.cell], *reading_order(own)))
     )

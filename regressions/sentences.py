@@ -42,16 +42,20 @@ def some(names: Sequence[str], most: int = 2) -> str:
 def moves(members: Iterable[Member], most: int = 3) -> str:
     """`itl_p50 +9.1 %, tpot_p50 +9.0 % and 2 more`: the largest of each metric."""
     largest: dict[str, float] = {}
-    for one in sorted(members, key=most_telling_first):
+    for one in sorted(members, key=worse_first):
         largest.setdefault(one.metric, one.change)
     return some([f"{name} {percent(change)}" for name, change in largest.items()], most - 1)
 
 
-def most_telling_first(member: Member) -> tuple[bool, bool, float]:
-    """What got worse before what got better, speed before memory, energy and ratios, each by the
-    size of its change."""
+def worse_first(member: Member) -> tuple[bool, bool, float]:
+    """What got worse before what got better, each with the most telling first."""
     worse = member.verdict is Verdict.REGRESSION
-    return not worse, not is_speed(member.metric), -abs(member.change)
+    return not worse, *most_telling_first(member.metric, member.change)
+
+
+def most_telling_first(metric: str, change: float | None) -> tuple[bool, float]:
+    """Speed before memory, energy and ratios, each by the size of its change."""
+    return not is_speed(metric), -abs(change or 0.0)
 
 
 def effect(comparison: Comparison) -> str:

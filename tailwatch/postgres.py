@@ -30,7 +30,6 @@ ORPHANS_WITHIN_S = 15.0  # backends notice that their postmaster is gone within 
 
 _WANTED = "wanted"
 """File of a cluster: that its folder is there as long as it is wanted."""
-
 SETTINGS = f"""
 listen_addresses = '{LOOPBACK}'
 unix_socket_directories = ''
@@ -58,9 +57,9 @@ def start(directory: Path, port: int | None = None, *, durable: bool = True) -> 
     Raises PostgresUnavailable with the end of the server's log, or PortTaken.
     """
     home, user = place(directory), server_user()
-    if (home / _WANTED).exists() and not directory.exists():
-        _set_aside(directory)
     _require_ours(home)
+    if (home / _WANTED).exists() and not directory.exists():
+        _set_aside(directory, home)
     directory.mkdir(parents=True, exist_ok=True)
     (home / _WANTED).touch()
     with _locked(home):
@@ -92,7 +91,8 @@ def stop(directory: Path) -> bool:
 def remove(directory: Path) -> None:
     """Stop the cluster and delete it with its data, and with what was set aside."""
     stop(directory)
-    for folder in (place(directory), _aside(directory), directory):
+    home = place(directory)
+    for folder in (home, _aside(home), directory):
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -119,16 +119,16 @@ def place(directory: Path) -> Path:
     return home
 
 
-def _set_aside(directory: Path) -> None:
-    """Stop a cluster whose folder was deleted and keep its data, once: it is no longer wanted,
-    unless what held the folder is merely not mounted."""
+def _set_aside(directory: Path, home: Path) -> None:
+    """Empty the place of a cluster whose folder was deleted. Its data are kept, once: what held
+    the folder may merely not be mounted."""
     stop(directory)
-    shutil.rmtree(_aside(directory), ignore_errors=True)
-    place(directory).rename(_aside(directory))
+    shutil.rmtree(_aside(home), ignore_errors=True)
+    home.rename(_aside(home))
+    home.mkdir()
 
 
-def _aside(directory: Path) -> Path:
-    home = place(directory)
+def _aside(home: Path) -> Path:
     return home.with_name(f"{home.name}.old")
 
 

@@ -14,7 +14,7 @@ from dashboard.episodes import (
 )
 from dashboard.overview import short_names
 from dashboard.sparkline import nightly_medians, sparkline
-from regressions.sentences import most_telling_first
+from regressions.sentences import worse_first
 from schema.episodes import Episode
 
 MOST_MEMBERS = 12
@@ -58,7 +58,7 @@ def show(episode: Episode) -> None:
 
 
 def show_members(episode: Episode) -> None:
-    members = sorted(episode.members, key=most_telling_first)[:MOST_MEMBERS]
+    members = sorted(episode.members, key=worse_first)[:MOST_MEMBERS]
     names = short_names({cell.key: cell.slug for cell in queries.cells()})
     sparks = {
         (own.cell, own.metric): sparkline(nightly_medians(queries.series(own.cell, own.metric)))

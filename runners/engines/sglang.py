@@ -11,7 +11,7 @@ from runners.engines.counters import Counters
 from runners.engines.experts import Experts, from_int32, text_at
 from runners.errors import UnsupportedCell
 from runners.prometheus import Samples, only
-from schema.cells import Engine, Gpu, KvCacheDtype, Precision
+from schema.cells import Engine, Family, Gpu, KvCacheDtype, Precision
 from schema.models import Weights
 
 COUNTED = {
@@ -60,8 +60,7 @@ class Sglang:
         command += ["--dtype", "bfloat16", "--context-length", str(family.max_model_len)]
         command += ["--disable-radix-cache", "--random-seed", "0", "--stream-interval", "1"]
         command += ["--enable-metrics", "--skip-server-warmup", "--grammar-backend", "none"]
-        for flag, backend in BACKENDS.items():
-            command += [] if flag in dict(family.settings) else [f"--{flag}", backend]
+        command += _backends(family)
         command += ["--tp-size", str(family.tensor_parallel)]
         if family.expert_parallel > 1:
             command += ["--ep-size", str(family.expert_parallel)]
@@ -109,6 +108,12 @@ EFFECTIVE = (
     *("attention_backend", "sampling_backend", "disable_radix_cache", "random_seed"),
     *("mem_fraction_static", "disable_cuda_graph", "schedule_policy"),
 )
+
+
+def _backends(family: Family) -> list[str]:
+    named = dict(family.settings)
+    own = {flag: value for flag, value in BACKENDS.items() if flag not in named}
+    return [word for flag, value in own.items() for word in (f"--{flag}", value)]
 
 
 def _settings(start: Start) -> list[str]:

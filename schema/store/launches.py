@@ -1,6 +1,7 @@
 """Launches: recording what a runner wrote, exactly once."""
 
 from collections import Counter
+from collections.abc import Collection
 from datetime import UTC
 from typing import Any
 
@@ -69,6 +70,12 @@ def _record(session: Session, launch: Launch) -> int:
 def launch_keys(session: Session, night: str) -> set[str]:
     """Keys of the launches of a night that are recorded already."""
     return set(session.scalars(select(LaunchRow.key).where(LaunchRow.night == night)))
+
+
+def launch_commands(session: Session, keys: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """What each was started with, by its key; empty where its build was not there."""
+    statement = select(LaunchRow.key, LaunchRow.command).where(LaunchRow.key.in_(keys))
+    return {key: tuple(command) for key, command in session.execute(statement)}
 
 
 def launch_seconds(session: Session, night: str) -> dict[str, float]:

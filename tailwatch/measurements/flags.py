@@ -14,14 +14,14 @@ choose itself: [decision 32](decisions/0032-which-attention-sglang-runs.md)."""
 
 
 def shared_flags(commands: Mapping[str, Sequence[Sequence[str]]]) -> Iterator[str]:
-    """A line a build; `commands` has those of its launches by its name."""
+    """A line a build that started; `commands` has those of its launches by its name."""
+    started = {build: [flags(one) for one in own if one] for build, own in commands.items()}
     yield EXPLAINED
     yield ""
-    for build, own in sorted(commands.items()):
-        started = [flags(command) for command in own if command]
-        if started:
-            told = " ".join(_shared(started)) or "none"
-            yield f"- {build}, {counted(len(started), 'engine start')}: `{told}`"
+    for build, own in sorted(started.items()):
+        if own:
+            told = " ".join(_shared(own)) or "none"
+            yield f"- {build}, {counted(len(own), 'engine start')}: `{told}`"
     yield ""
 
 

@@ -15,6 +15,7 @@ from schema.judgements import Judgement
 from schema.nights import Night
 from schema.store.cells import cells
 from schema.store.judgements import judgements
+from schema.store.launches import launch_commands
 from schema.store.nights import NightSummary, cells_without_trials, night, nights
 from schema.store.requests import requests
 from schema.store.selections import selections
@@ -96,7 +97,9 @@ def _hosts(session: Session, trials: Mapping[str, TrialSummary]) -> dict[str, Ho
 def _commands(
     session: Session, trials: Mapping[str, TrialSummary]
 ) -> dict[str, list[tuple[str, ...]]]:
+    builds = {own.launch: own.build_name for own in trials.values()}
     found: dict[str, list[tuple[str, ...]]] = {}
-    for own in {own.launch: own for own in trials.values()}.values():
-        found.setdefault(own.build_name, []).append(trial(session, own.key).launch.command)
+    known = launch_commands(session, builds)
+    for launch, build in builds.items():
+        found.setdefault(build, []).append(known[launch])
     return found

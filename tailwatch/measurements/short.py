@@ -6,9 +6,8 @@ from dashboard.levels import LEAST_LAUNCHES, Level, load_words, spread
 from dashboard.moe import Pair, pairs, ratio
 from dashboard.parallel import Contrast, contrasts
 from dashboard.units import percent, quantity, share, times
-from regressions.sentences import counted
+from regressions.sentences import counted, most_telling_first
 from schema.judgements import Judgement
-from schema.metrics import is_speed
 from schema.store.nights import NightSummary
 from schema.trials import TrialState
 from stats.samples import median
@@ -74,7 +73,7 @@ def largest_move(judged: Sequence[Judgement], slugs: Mapping[str, str]) -> str:
     moved = [own.comparison for own in judged if own.verdict in MOVED]
     if not moved:
         return ""
-    most = max(moved, key=lambda one: (is_speed(one.metric), abs(one.change or 0.0)))
+    most = min(moved, key=lambda one: most_telling_first(one.metric, one.change))
     base, is_tail, _ = most.metric.partition("_p9")
     median_of_it = (most.cell, f"{base}_p50")
     beside = "".join(
