@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from runners import cards, keeper
+from runners import cards, environ, keeper
 from runners.errors import DeviceBusy
 from runners.server import MARK
 from schema.cells import Gpu
@@ -117,18 +117,17 @@ def leftovers(names: tuple[str, ...]) -> list[int]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             with contextlib.suppress(OSError):
-                if set(names) & _marked(entry):
+                if set(names) & _marked(int(entry.name)):
                     found.append(int(entry.name))
     return found
 
 
-def _marked(process: Path) -> set[str]:
+def _marked(pid: int) -> set[str]:
     """The devices that a process was started for; none of another program."""
-    variables = (process / "environ").read_bytes().split(b"\0")
     start = f"{MARK}=".encode()
     marks = [
         one.removeprefix(start).decode(errors="replace")
-        for one in variables
+        for one in environ.variables(pid)
         if one.startswith(start)
     ]
     return {name for mark in marks for name in mark.split(",")}

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from runners import environ
 from schema.words import Word
 
 PROC = Path("/proc")
@@ -118,11 +119,9 @@ def _is_somebody_else(leader: Process) -> bool:
 
 
 def _carries(process: Process, marker: str) -> bool:
-    try:
-        environment = (PROC / str(process.pid) / "environ").read_bytes()
-    except OSError:
-        return False
-    return marker.encode() in environment.split(b"\0")
+    with suppress(OSError):
+        return marker.encode() in environ.variables(process.pid)
+    return False
 
 
 def _others() -> list[_Entry]:
