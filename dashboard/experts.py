@@ -9,6 +9,7 @@ from schema.cells import RETURNS_EXPERTS, Cell
 from schema.models import Weights
 from schema.selections import Selections
 from schema.store.values import Value
+from schema.trials import variant_named
 
 METRIC = "expert_balance"
 REFUSAL = "ExpertsNotReturned"
@@ -102,7 +103,7 @@ def sentence(own: Chosen) -> str:
 
 def _whose(own: Chosen) -> str:
     """Reservations about who chose."""
-    altered = own.build.partition("+")[2]
+    altered = variant_named(own.build)
     told = f" The build is altered (+{altered})." if altered else ""
     if own.cell.family.model.weights is Weights.DUMMY:
         told += " The weights are dummy: it was not the model's own routers that chose."

@@ -17,7 +17,7 @@ from schema.requests import Request
 from schema.store.sketches import Bins
 from schema.store.trials import TrialSummary
 from schema.store.values import Value
-from schema.trials import Arm, Telemetry
+from schema.trials import Arm, Telemetry, variant_named
 from stats.sketch import restored
 
 SPREADS = 3
@@ -98,7 +98,7 @@ def tails(sides: Mapping[str, Sequence[Value]], names: Mapping[str, str]) -> pd.
         }
         for side, values in sides.items()
         for own in values
-        if "+" not in own.build_name
+        if not variant_named(own.build_name)
     ]
     columns = ["side", "name", "night", "date", "replicate", "trial", "value"]
     frame = pd.DataFrame(rows, columns=columns)

@@ -70,6 +70,12 @@ class BuildSpec(Word):
         return f"{self.engine}=={self.version}"
 
 
+def variant_named(build: str) -> str:
+    """The variant that the name of a build tells: `eager` of `vllm 0.32.0+eager`; empty for a build
+    that ran as released."""
+    return build.partition("+")[2]
+
+
 class Artefact(StrEnum):
     """In what form a build was provided."""
 

@@ -9,6 +9,7 @@ from runners.builds.provided import VARIANTS
 from schema.judgements import CONDITIONS, Judgement, Verdict
 from schema.metrics import METRICS
 from schema.store.nights import NightSummary
+from schema.trials import variant_named
 from tailwatch.measurements.found import Found
 from tailwatch.measurements.markdown import folded, table
 from tailwatch.verdict_table import HEADLINE, summary
@@ -73,7 +74,7 @@ def _table(rows: Sequence[Judgement], found: Found) -> Iterator[str]:
 
 def _variants(night: NightSummary) -> list[str]:
     """What was altered in the builds that were compared."""
-    labels = [build.partition("+")[2] for build in (*night.baselines, *night.contenders)]
+    labels = [variant_named(build) for build in (*night.baselines, *night.contenders)]
     return [f"`+{label}`: {VARIANTS[label].why}" for label in labels if label in VARIANTS]
 
 

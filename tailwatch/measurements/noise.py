@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dashboard.levels import LEAST_LAUNCHES, Level, load_words, spread
 from dashboard.units import NONE, share
 from schema.metrics import METRICS
+from schema.trials import variant_named
 from stats.power import smallest_change
 from stats.rank_test import least_p
 from stats.spread import Variation, variation
@@ -24,7 +25,8 @@ MOST_CV = 1 / 3
 
 def noisy(found: Found) -> list[Level]:
     """Cells and builds with enough launches to tell a spread; a planted variant is none of them."""
-    return [own for own in found.levels if own.launches >= LEAST_LAUNCHES and "+" not in own.build]
+    enough = [own for own in found.levels if own.launches >= LEAST_LAUNCHES]
+    return [own for own in enough if not variant_named(own.build)]
 
 
 def noise(found: Found) -> Iterator[str]:

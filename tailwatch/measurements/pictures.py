@@ -19,6 +19,7 @@ from dashboard.charts.experts import EVEN, SCALE, reach
 from dashboard.charts.machine import MEMORY_COLOURS
 from dashboard.levels import Level, families
 from schema.metrics import METRICS
+from schema.trials import variant_named
 from stats.spread import variation
 from tailwatch.measurements.found import Found
 from tailwatch.measurements.memory import name, parts
@@ -53,7 +54,7 @@ def draw(found: Found, folder: Path, stem: str) -> list[Path]:
 
 def _plain(found: Found) -> list[Sequence[Level]]:
     """Families of builds that are no variants."""
-    return [own for own in families(found.levels) if "+" not in own[0].build]
+    return [own for own in families(found.levels) if not variant_named(own[0].build)]
 
 
 def _batch(found: Found) -> Figure | None:

@@ -8,6 +8,7 @@ from dashboard.parallel import contrasts
 from dashboard.units import quantity, times
 from schema.cells import Precision
 from schema.metrics import METRICS
+from schema.trials import variant_named
 from tailwatch.measurements.found import Found
 from tailwatch.measurements.markdown import counted_launches, figure, table
 from tailwatch.measurements.quoted import (
@@ -95,7 +96,7 @@ def _alike(one: Quoted, levels: Sequence[Level]) -> list[Level]:
         and own.cell.family.precision is Precision.BF16
         and own.cell.family.expert_parallel == 1
         and one.model in own.cell.family.model.name
-        and "+" not in own.build
+        and not variant_named(own.build)
         and _is_load(own, one)
     ]
     if one.batch is not None or one.rate is not None:

@@ -9,7 +9,7 @@ from dashboard.units import percent, quantity, share, times
 from regressions.sentences import counted, most_telling_first
 from schema.judgements import Judgement
 from schema.store.nights import NightSummary
-from schema.trials import TrialState
+from schema.trials import TrialState, variant_named
 from stats.samples import median
 from tailwatch.measurements.found import Found
 from tailwatch.measurements.noise import noisy
@@ -105,7 +105,7 @@ def _sparse(found: Found) -> Iterator[str]:
 def _alike(pair: Pair) -> bool:
     """One precision, no planted build and no expert parallelism, which a dense model has not."""
     sparse, dense = (own[0].cell.family for own in (pair.sparse, pair.dense))
-    plain = "+" not in pair.build and sparse.expert_parallel == 1
+    plain = not variant_named(pair.build) and sparse.expert_parallel == 1
     return plain and sparse.precision is dense.precision
 
 

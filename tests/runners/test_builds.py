@@ -15,7 +15,7 @@ from runners.engines.adapter import Start
 from runners.engines.catalogue import ADAPTERS
 from runners.errors import BuildUnavailable
 from schema.cells import Cell, Engine, Gpu
-from schema.trials import Artefact, BuildSpec
+from schema.trials import Artefact, BuildSpec, variant_named
 
 CellMaker = Callable[..., Cell]
 VLLM = BuildSpec.parse("vllm==0.32.0")
@@ -138,11 +138,13 @@ def test_variants_share_the_environment_of_their_release(
     recorded: Recorded, tmp_path: Path
 ) -> None:
     provisioner = EnvironmentProvisioner(tmp_path)
-    provisioner.provision(VLLM, Gpu.CPU)
+    released = provisioner.provision(VLLM, Gpu.CPU)
     done = len(recorded.commands)
     provided = provisioner.provision(BuildSpec.parse("vllm==0.32.0+onecore"), Gpu.CPU)
     assert len(recorded.commands) == done
     assert provided.build.version == "0.32.0+onecore"
+    assert variant_named(provided.build.name) == "onecore"
+    assert variant_named(released.build.name) == ""
     assert provided.variant.prefix == ("taskset", "-c", "0")
 
 
