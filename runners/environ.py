@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 LAID_OUT_WITHIN_S = 1.0
-"""A program was seen to need up to 20 ms on a busy machine of two cores."""
+"""A program was seen to need up to 16 ms on a busy machine of two cores."""
 ENV_END = 48
 """Where /proc/PID/stat tells the end of the environment, counted from the state (proc(5))."""
 
