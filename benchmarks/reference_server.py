@@ -195,7 +195,7 @@ def cpu_s(root: int) -> float:
     parents, ticks = {}, {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
-            values = stat.read_text().rpartition(")")[2].split()
+            values = stat.read_bytes().rpartition(b")")[2].split()
         except OSError:  # it ended meanwhile
             continue
         pid = int(stat.parent.name)

@@ -4,10 +4,12 @@ import contextlib
 import time
 from pathlib import Path
 
+from runners.keeper import stat_fields
+
 LAID_OUT_WITHIN_S = 1.0
 """A program was seen to need up to 16 ms on a busy machine of two cores."""
 ENV_END = 48
-"""Where /proc/PID/stat tells the end of the environment, counted from the state (proc(5))."""
+"""Where `stat_fields` tells the end of the environment."""
 
 
 def variables(pid: int) -> list[bytes]:
@@ -18,20 +20,16 @@ def variables(pid: int) -> list[bytes]:
     processes would overlook one. Raises OSError when the process is gone or somebody else's; one
     that only awaits burial has none, or is gone already: kernels differ.
     """
-    place = Path(f"/proc/{pid}")
+    file = Path(f"/proc/{pid}/environ")
     deadline = time.monotonic() + LAID_OUT_WITHIN_S
-    found = (place / "environ").read_bytes()
-    while not found and time.monotonic() < deadline:
-        settled = not _is_beginning(place)
-        found = (place / "environ").read_bytes()  # it may have been laid out since it was empty
-        if settled:
-            break
+    while not (found := file.read_bytes()) and _is_beginning(pid) and time.monotonic() < deadline:
         time.sleep(0.001)
+    found = found or file.read_bytes()  # it may have been laid out between the two looks
     return [one for one in found.split(b"\0") if one]
 
 
-def _is_beginning(place: Path) -> bool:
+def _is_beginning(pid: int) -> bool:
     with contextlib.suppress(FileNotFoundError):  # only a process with a program names its file
-        (place / "exe").readlink()
-        return (place / "stat").read_bytes().rpartition(b")")[2].split()[ENV_END] == b"0"
+        Path(f"/proc/{pid}/exe").readlink()
+        return stat_fields(pid)[ENV_END] == b"0"
     return False

@@ -29,14 +29,23 @@ NOT_STARTED = 127
 """Exit code of a shell for a command that it cannot find."""
 
 
+def stat_fields(pid: int) -> list[bytes]:
+    """What /proc/PID/stat tells behind the name of the program, from the state on (proc(5)).
+
+    A name may hold any bytes, brackets and what is no text as well. Raises OSError when the process
+    is gone.
+    """
+    return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+
+
 def descendants(root: int) -> list[int]:
     """Process ids below `root`, children before grandchildren. Linux only."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-                if fields[0] != "Z":
+                fields = stat_fields(int(entry.name))
+                if fields[0] != b"Z":
                     children.setdefault(int(fields[1]), []).append(int(entry.name))
     found, queue = [], [root]
     while queue:

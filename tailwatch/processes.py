@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runners import environ
+from runners.keeper import stat_fields
 from schema.words import Word
 
 PROC = Path("/proc")
@@ -134,13 +135,12 @@ def _everyone() -> list[_Entry]:
 
 
 def _read(pid: int) -> _Entry | None:
-    """Fields of /proc/PID/stat (proc(5)); the name before them may hold any character."""
     try:
-        fields = (PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()
+        fields = stat_fields(pid)
         boot = BOOT.read_text().strip()
     except OSError:
         return None
-    if fields[0] in "ZX":
+    if fields[0] in (b"Z", b"X"):
         return None
-    process = Process(pid=pid, started=f"{boot}/{fields[19]}")
+    process = Process(pid=pid, started=f"{boot}/{fields[19].decode()}")
     return _Entry(process=process, parent=int(fields[1]), session=int(fields[3]))

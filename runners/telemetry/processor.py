@@ -1,7 +1,10 @@
 """What /proc tells of processes and of this host's cores."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
+
+from runners.keeper import stat_fields
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -16,9 +19,9 @@ def cpu_seconds(pids: list[int]) -> dict[int, float]:
     """Processor time that each of these processes has used so far, s; without those that ended."""
     used = {}
     for pid in pids:
-        stat = _read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split()
-        if len(stat) > 12:
-            used[pid] = (int(stat[11]) + int(stat[12])) / TICKS_PER_S
+        with suppress(OSError):
+            fields = stat_fields(pid)
+            used[pid] = (int(fields[11]) + int(fields[12])) / TICKS_PER_S
     return used
 
 

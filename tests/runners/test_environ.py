@@ -5,7 +5,6 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 import pytest
 
@@ -23,7 +22,7 @@ def sleeping(variables: Mapping[str, str]) -> Iterator["subprocess.Popen[bytes]"
 
 
 def test_a_process_is_known_while_it_begins_its_program() -> None:
-    """Asked at once, some of these show the kernel's empty environment first: 1 to 5 of 100."""
+    """Asked at once, some of these show the kernel's empty environment first: 1 to 5 %."""
     for number in range(300):
         with sleeping({"NUMBER": str(number)}) as child:
             assert environ.variables(child.pid) == [b"NUMBER=%d" % number]
@@ -31,7 +30,7 @@ def test_a_process_is_known_while_it_begins_its_program() -> None:
 
 def test_one_that_was_given_nothing_is_not_waited_for() -> None:
     with sleeping({}) as child:
-        while environ._is_beginning(Path(f"/proc/{child.pid}")):
+        while environ._is_beginning(child.pid):
             time.sleep(0.001)
         assert _asked_at_once(child.pid) == []
 

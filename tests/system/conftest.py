@@ -242,7 +242,7 @@ class Fakes:
 
     @staticmethod
     def parent_of(pid: int) -> int:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        return int(keeper.stat_fields(pid)[1])
 
     def launch_of(self, engine: int) -> list[Process]:
         """The engine and its keeper: whoever carries the mark of the same place."""
